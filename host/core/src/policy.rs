@@ -142,6 +142,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "disk-relief",
     "cache-reset",
     "rollback",
+    "reconfigure",
     "degrade",
 ];
 
@@ -163,6 +164,9 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "scale" => Grants::on_self([Act::ScaleUp]),
         "process-relief" => Grants::on_self([Act::ReapZombies, Act::RaiseLimits]),
         "rollback" => Grants::on_self([Act::RollBack].into_iter().chain(BRING_UP)),
+        "reconfigure" => {
+            Grants::on_self([Act::UpdateConfig, Act::Reload].into_iter().chain(BRING_UP))
+        }
         "reload" => Grants::on_self([Act::SendSignal, Act::MakeCall, Act::Reload]),
         "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
         "content-restore" => Grants::on_self([Act::RestoreFile].into_iter().chain(BRING_UP)),
@@ -187,6 +191,7 @@ pub fn builtin_needs(name: &str) -> &'static [&'static str] {
         "process-relief" => &["zombies", "unit-limits"],
         "reload" => &["signal", "call"],
         "rollback" => &["release"],
+        "reconfigure" => &["config-update"],
         "degrade" => &["mode"],
         _ => &[],
     }

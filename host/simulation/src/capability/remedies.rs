@@ -10,10 +10,11 @@ use prunella_core::{
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, Bounds, Call, CallMethod, Cleanup, CleanupFolder, CleanupOf, EnteredMode,
-        FileRestore, Instances, LinkChange, MemoryReclaim, Mode, MovedAside, MovedLimits, Offender,
-        Plan, Receipt, Release, Remedy, ReplacedContent, SetAside, Signal, SignalName, StaleFile,
-        TraceKind, Undo, UnitLimits, UnitProperty, Zombies,
+        Amount, Bounds, Call, CallMethod, Cleanup, CleanupFolder, CleanupOf, ConfigFormat,
+        ConfigUpdate, ConfigValues, EnteredMode, FileRestore, Instances, Lease, LeaseEnds,
+        LinkChange, MemoryReclaim, Mode, MovedAside, MovedLimits, Offender, Plan, Receipt, Release,
+        Remedy, ReplacedContent, SetAside, Signal, SignalName, StaleFile, TraceKind, Undo,
+        UnitLimits, UnitProperty, Zombies,
     },
 };
 
@@ -50,6 +51,23 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
             }),
             None,
         ),
+        "config-update" => (
+            Remedy::ConfigUpdate(ConfigUpdate {
+                path: path.clone(),
+                format: ConfigFormat::Toml,
+                key: "workers".to_owned(),
+                values: ConfigValues::Listed(vec!["8".to_owned(), "4".to_owned()]),
+                check: "config".to_owned(),
+                secret: false,
+                untouched_for: Duration::from_secs(600),
+                lease: Lease {
+                    lasts: Duration::from_secs(7 * 86_400),
+                    ends: LeaseEnds::Kept,
+                    calm: Duration::ZERO,
+                },
+            }),
+            Some(Undo::TakeContentBack(replaced(name, path))),
+        ),
         "file-restore" => (
             Remedy::FileRestore(FileRestore {
                 path: path.clone(),
@@ -60,14 +78,7 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
                 settle: Duration::ZERO,
                 keep: Duration::from_secs(7 * 86_400),
             }),
-            Some(Undo::TakeContentBack(ReplacedContent {
-                path,
-                aside: format!("{name}.replaced"),
-                before: None,
-                sha256: String::new(),
-                modified: Timestamp::default(),
-                copies: PathBuf::from("/sim/copies"),
-            })),
+            Some(Undo::TakeContentBack(replaced(name, path))),
         ),
         "stale-file" => (
             Remedy::StaleFile(StaleFile {
@@ -193,6 +204,17 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
         ),
         _ => return None,
     })
+}
+
+fn replaced(name: &str, path: PathBuf) -> ReplacedContent {
+    ReplacedContent {
+        path,
+        aside: format!("{name}.replaced"),
+        before: None,
+        sha256: String::new(),
+        modified: Timestamp::default(),
+        copies: PathBuf::from("/sim/copies"),
+    }
 }
 
 impl World {

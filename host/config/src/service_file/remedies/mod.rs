@@ -3,6 +3,7 @@
 mod bounds;
 mod call;
 mod cleanup;
+mod config_update;
 mod file_restore;
 mod instances;
 mod memory;
@@ -32,6 +33,7 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("call", "[[call]]", call::read),
     ("cleanup", "[[cleanup]]", cleanup::read),
+    ("config-update", "[[config-update]]", config_update::read),
     ("file-restore", "[[file-restore]]", file_restore::read),
     ("instances", "[[instances]]", instances::read),
     ("memory", "[[memory]]", memory::read),
@@ -103,8 +105,12 @@ fn check_against(reader: &mut Reader<'_>, at: &Range<usize>, service: &Service, 
             reader.error(at.clone(), failure.message);
         }
     }
-    if let Remedy::FileRestore(declared) = remedy
-        && let Some(check) = &declared.check
+    let looks_first = match remedy {
+        Remedy::ConfigUpdate(declared) => Some(&declared.check),
+        Remedy::FileRestore(declared) => declared.check.as_ref(),
+        _ => None,
+    };
+    if let Some(check) = looks_first
         && service.check(check).is_ok_and(|check| check.mutates)
     {
         reader.error_help(
