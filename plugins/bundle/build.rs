@@ -21,6 +21,7 @@ const STRATEGIES: Guests<'_> = Guests {
         ("port-conflict", "plugins/port-conflict"),
         ("process-relief", "plugins/process-relief"),
         ("scale", "plugins/scale"),
+        ("reconfigure", "plugins/reconfigure"),
         ("reload", "plugins/reload"),
         ("rollback", "plugins/rollback"),
         ("service-restart", "plugins/service-restart"),

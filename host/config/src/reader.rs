@@ -133,6 +133,20 @@ impl<'s> Reader<'s> {
         self.number_in(value, key, 1..=max)
     }
 
+    /// Any whole number.
+    pub fn integer(&mut self, section: Section<'_>, key: &str) -> Option<i64> {
+        let value = section.table.get(key)?;
+        let Some(integer) = value.get_ref().as_integer() else {
+            self.wrong_type(key, value, "a whole number", &format!("{key} = 8"));
+            return None;
+        };
+        let number = i64::from_str_radix(integer.as_str(), integer.radix());
+        if number.is_err() {
+            self.error(value.span(), format!("`{key}` is too large a number"));
+        }
+        number.ok()
+    }
+
     /// A whole number in a range.
     pub fn number_in(
         &mut self,

@@ -143,6 +143,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "disk-relief",
     "cache-reset",
     "rollback",
+    "reconfigure",
     "degrade",
 ];
 
@@ -164,6 +165,9 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "scale" => Grants::on_self([Act::ScaleUp]),
         "process-relief" => Grants::on_self([Act::ReapZombies, Act::RaiseLimits]),
         "rollback" => Grants::on_self([Act::RollBack].into_iter().chain(BRING_UP)),
+        "reconfigure" => {
+            Grants::on_self([Act::UpdateConfig, Act::Reload].into_iter().chain(BRING_UP))
+        }
         "reload" => Grants::on_self([Act::SendSignal, Act::MakeCall, Act::Reload]),
         "drain" => Grants::on_self([Act::DrainTraffic].into_iter().chain(BRING_UP)),
         "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
@@ -189,6 +193,7 @@ pub fn builtin_needs(name: &str) -> &'static [&'static str] {
         "process-relief" => &["zombies", "unit-limits"],
         "reload" => &["signal", "call"],
         "rollback" => &["release"],
+        "reconfigure" => &["config-update"],
         "degrade" => &["mode"],
         "drain" => &["traffic"],
         _ => &[],

@@ -3,6 +3,7 @@
 //! refuses to start because of one service heals none.
 
 mod cleanups;
+mod config_updates;
 mod declared_files;
 mod remedies;
 

@@ -31,8 +31,13 @@ pub(crate) struct Wish<'a> {
 }
 
 /// Undoes an act, and keeps what is left of it. Answers with what was done.
-pub(crate) fn undo(store: &Store, host: &Host, applied: &Applied) -> Result<String, Failure> {
-    let result = take_back(host, applied, false);
+pub(crate) fn undo(
+    store: &Store,
+    host: &Host,
+    applied: &Applied,
+    why: UndoReason,
+) -> Result<String, Failure> {
+    let result = take_back(host, applied, why, false);
     let kept = match &result {
         // What it left behind is deleted at the end.
         Ok(_)
@@ -81,7 +86,12 @@ fn is_unwell(store: &Store, unit: &UnitName) -> bool {
     open.iter().any(|incident| incident.detection.unit == *unit)
 }
 
-fn take_back(host: &Host, applied: &Applied, discard: bool) -> Result<String, Failure> {
+fn take_back(
+    host: &Host,
+    applied: &Applied,
+    why: UndoReason,
+    discard: bool,
+) -> Result<String, Failure> {
     let act = Act::named(&applied.act).ok_or_else(|| {
         Failure::invalid(
             "no-such-act",
@@ -90,7 +100,13 @@ fn take_back(host: &Host, applied: &Applied, discard: bool) -> Result<String, Fa
     })?;
     let limit = if discard { DELETING } else { LIMIT };
     let undo = applied.undo.clone();
-    host.ask(Instant::now() + limit, TakeBack { act, undo, discard })
+    let back = TakeBack {
+        act,
+        undo,
+        discard,
+        why,
+    };
+    host.ask(Instant::now() + limit, back)
 }
 
 impl Healer {
@@ -152,10 +168,10 @@ impl Healer {
                 },
                 by: None,
             };
-            let result = undo(store, &host, applied);
+            let result = undo(store, &host, applied, wish.why);
             return self.told(store, applied, wish, result);
         }
-        match take_back(&host, applied, true) {
+        match take_back(&host, applied, UndoReason::LeaseOver, true) {
             Ok(done) => {
                 tracing::info!(prunella_incident = %applied.incident, "{done}");
                 let forgotten = store.forget_applied(&applied.incident, applied.action);
@@ -257,7 +273,7 @@ impl Healer {
                     why: UndoReason::Ordered,
                     by: Some(by),
                 };
-                let result = undo(store, &self.host_of(applied), applied);
+                let result = undo(store, &self.host_of(applied), applied, wish.why);
                 let step = undone(applied, wish, result.clone());
                 self.append(store, &record.incident.id, step);
                 result

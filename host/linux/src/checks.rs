@@ -10,7 +10,7 @@ use prunella_core::{
 use crate::{
     declared_command::{DeclaredCommand, output_shown},
     runs_as::Who,
-    transient::{Ended, Runner},
+    transient::{Ended, Runner, ShownInstead},
 };
 
 /// In the names of the transient units, and for people.
@@ -40,6 +40,16 @@ impl LinuxChecks {
     }
 
     pub(crate) fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
+        self.run_with(deadline, name, Vec::new())
+    }
+
+    /// Runs a check to which files are shown in the place of others.
+    pub(crate) fn run_with(
+        &self,
+        deadline: Instant,
+        name: &str,
+        shown: Vec<ShownInstead>,
+    ) -> Answer<CheckReport> {
         let check = self.service.check(name)?;
         let command = DeclaredCommand {
             kind: KIND,
@@ -49,6 +59,7 @@ impl LinuxChecks {
             as_root: check.as_root,
             mutates: check.mutates,
             timeout: check.timeout,
+            shown,
         };
         let ended = command.run(deadline, &*self.who, &*self.runner)?;
         Ok(report(check, ended))

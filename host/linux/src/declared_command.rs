@@ -21,7 +21,7 @@ use prunella_core::{Failure, UnitName, capability::Answer, text};
 use crate::{
     runs_as::{RunsAs, Who},
     safe_path,
-    transient::{Capability, Ended, OUTPUT, ProtectSystem, Runner, Sandbox, Task},
+    transient::{Capability, Ended, OUTPUT, ProtectSystem, Runner, Sandbox, ShownInstead, Task},
 };
 
 /// A line of output is cut after so many characters.
@@ -42,6 +42,8 @@ pub(crate) struct DeclaredCommand<'a> {
     pub(crate) mutates: bool,
     /// Then it is stopped.
     pub(crate) timeout: Duration,
+    /// What it sees in the place of other files.
+    pub(crate) shown: Vec<ShownInstead>,
 }
 
 impl DeclaredCommand<'_> {
@@ -76,6 +78,7 @@ impl DeclaredCommand<'_> {
             runs_as,
             sandbox: sandbox(self.mutates, as_root),
             credentials: Vec::new(),
+            shown: self.shown.clone(),
             timeout: self.timeout,
         };
         runner.run(deadline, &task)

@@ -160,6 +160,7 @@ impl LinuxFileRepair {
             runs_as: RunsAs::default(),
             sandbox: Sandbox::for_declared_files(),
             credentials: Vec::new(),
+            shown: Vec::new(),
             timeout: LIMIT,
         };
         let ended = self.runner.run(deadline, &task)?;

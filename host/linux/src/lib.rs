@@ -31,6 +31,7 @@ mod bus;
 mod changes;
 mod checks;
 pub mod clock;
+pub mod config_file;
 mod declared;
 mod declared_command;
 pub mod dpkg;

@@ -97,6 +97,7 @@ impl SqliteCheck {
             },
             sandbox: sandbox(&file.path),
             credentials: Vec::new(),
+            shown: Vec::new(),
             timeout,
         };
         let ended = self.runner.run(deadline, &task)?;

@@ -139,6 +139,13 @@ pub(crate) struct Credential {
     pub(crate) path: PathBuf,
 }
 
+/// A file that a program sees in the place of another, and cannot change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShownInstead {
+    pub(crate) path: PathBuf,
+    pub(crate) shown: PathBuf,
+}
+
 impl Sandbox {
     /// For work on a declared file: it may lie anywhere and belong to anybody, so everything
     /// can be written, and nothing else can be done.
@@ -203,6 +210,8 @@ pub(crate) struct Task {
     pub(crate) sandbox: Sandbox,
     /// What systemd hands to it, beside its arguments.
     pub(crate) credentials: Vec<Credential>,
+    /// What it sees in the place of other files.
+    pub(crate) shown: Vec<ShownInstead>,
     /// Then it is stopped.
     pub(crate) timeout: Duration,
 }
@@ -511,6 +520,10 @@ pub(in crate::transient) mod tests {
             credentials: vec![Credential {
                 name: "secret",
                 path: PathBuf::from("/run/x"),
+            }],
+            shown: vec![ShownInstead {
+                path: PathBuf::from("/etc/web.conf"),
+                shown: PathBuf::from("/etc/web.conf.new:1"),
             }],
             timeout: Duration::from_secs(10),
         }

@@ -38,6 +38,7 @@ static BUILTINS: &[Builtin] = &[
     builtin!("disk-relief"),
     builtin!("cache-reset"),
     builtin!("rollback"),
+    builtin!("reconfigure"),
     builtin!("degrade"),
 ];
 

@@ -87,6 +87,7 @@ macro_rules! catalogue {
                 CheckRun: Run -> CheckReport;
             }
             Act cleanup "cleanup" "" {}
+            Act config_update "config-update" "" {}
             Act file_repair "file-repair" "" {
                 FileRepair: RepairFile -> bool;
             }
@@ -241,6 +242,13 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
+            act config_update {
+                run(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::UpdateConfig,
+                    name,
+                    undo: None,
+                };
+            }
             act file_repair {
                 mode(name: String) -> bool: calls::RepairFile {
                     name,
@@ -378,6 +386,7 @@ pub mod catalogue;
 pub mod checks;
 pub mod cleanup;
 pub mod clock;
+pub mod config_update;
 mod description;
 pub mod file_repair;
 pub mod file_restore;

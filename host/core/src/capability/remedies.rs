@@ -7,7 +7,7 @@ use super::{
     Act, ActsOn, Budget, Consequence, Described, Description, Durability, Look, OversightRule,
     Reply, StopsAlong, Subject,
 };
-use crate::remedy::Undo;
+use crate::remedy::{Undo, UndoReason};
 
 /// What an act would do with a declared remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,6 +35,7 @@ pub struct TakeBack {
     pub undo: Undo,
     /// Whether what was kept is deleted instead.
     pub discard: bool,
+    pub why: UndoReason,
 }
 
 /// Takes a copy of a declared file, of which the service is known to be well, where it is in

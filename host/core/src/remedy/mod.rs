@@ -16,6 +16,7 @@
 mod applied;
 mod call;
 mod cleanup;
+mod config_update;
 mod file_restore;
 mod instances;
 mod memory_reclaim;
@@ -40,6 +41,7 @@ pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     call::{Call, CallMethod, CallSecret, SecretUse},
     cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
+    config_update::{ConfigFormat, ConfigUpdate, ConfigValues, NoNextValue},
     file_restore::{FileRestore, ReplacedContent},
     instances::{InstanceServer, Instances, StartedInstance},
     memory_reclaim::MemoryReclaim,
@@ -96,6 +98,7 @@ macro_rules! remedies {
 remedies! {
     Call "call";
     Cleanup "cleanup";
+    ConfigUpdate "config-update";
     FileRestore "file-restore";
     Instances "instances";
     MemoryReclaim "memory";

@@ -9,7 +9,7 @@ use prunella_core::{
     text::one_line,
 };
 
-use super::{File, is_missing, wrong_with_secret};
+use super::{File, config_updates, is_missing, wrong_with_secret};
 
 /// What is wrong with one.
 pub(super) fn wrong_with(file: &File, name: &str, remedy: &Remedy) -> Option<Diagnostic> {
@@ -25,6 +25,7 @@ pub(super) fn wrong_with(file: &File, name: &str, remedy: &Remedy) -> Option<Dia
             let span = file.0.value_in("call", name, "secret-file");
             Some(file.warning(span, message).help(help))
         }
+        Remedy::ConfigUpdate(update) => config_updates::wrong_with(file, name, update),
         Remedy::Release(release) => match &release.of {
             ReleaseOf::Path(path) => no_link(file, name, path),
             ReleaseOf::Packages(packages) => no_package(file, name, packages),

@@ -94,7 +94,7 @@ impl Attempt<'_> {
             .filter(|applied| applied.state != AppliedState::Undone && wanted(applied))
         {
             let wish = Wish { why, by: None };
-            let result = undo(store, &self.real, applied);
+            let result = undo(store, &self.real, applied, why);
             self.trail.write(undone(applied, wish, result));
         }
     }

@@ -43,6 +43,7 @@ impl CommandProbe {
             as_root: false,
             mutates: false,
             timeout,
+            shown: Vec::new(),
         };
         let ended = command.run(deadline, &*self.who, &*self.runner)?;
         Ok(judge(&ended, timeout))

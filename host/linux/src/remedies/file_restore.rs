@@ -6,10 +6,11 @@
 //! by its device and inode: so it is known of each name what stands there, however far an act
 //! came before it was cut off.
 
-mod copies;
-mod difference;
-mod now;
-mod replace;
+mod attributes;
+pub(super) mod copies;
+pub(super) mod difference;
+pub(super) mod now;
+pub(super) mod replace;
 
 use std::{
     path::{Path, PathBuf},
@@ -20,7 +21,9 @@ use prunella_core::{
     Failure, Timestamp, UnitName,
     capability::Answer,
     hash::sha256,
-    remedy::{AmountOf, FileRestore, Lease, LeaseEnds, Plan, Receipt, ReplacedContent, Undo},
+    remedy::{
+        AmountOf, FileRestore, Lease, LeaseEnds, Plan, Receipt, ReplacedContent, Undo, UndoReason,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +64,11 @@ pub(super) enum Request {
         from: Origin,
         secret: bool,
     },
-    TakeBack(ReplacedContent),
+    TakeBack {
+        replaced: ReplacedContent,
+        /// Whether it is remembered that it did not help.
+        no_help: bool,
+    },
     Discard(ReplacedContent),
 }
 
@@ -100,7 +107,7 @@ impl<'a> FileRestoreHere<'a> {
         }
     }
 
-    fn copies(&self, name: &str) -> Answer<PathBuf> {
+    pub(super) fn copies(&self, name: &str) -> Answer<PathBuf> {
         let content = self.tools.content.as_ref().ok_or_else(|| {
             Failure::unavailable("no-copies", "there is no folder to keep copies in")
         })?;
@@ -274,16 +281,17 @@ impl<'a> FileRestoreHere<'a> {
         &self,
         deadline: Instant,
         replaced: &ReplacedContent,
+        why: UndoReason,
     ) -> Answer<String> {
         let what = format!("undoing of the file-restore of {}", replaced.path.display());
         let mut writable = folder_of(&replaced.path);
         writable.push(self.content_root(&replaced.copies));
-        self.back(
-            deadline,
-            &what,
-            Request::TakeBack(replaced.clone()),
-            writable,
-        )
+        let request = Request::TakeBack {
+            replaced: replaced.clone(),
+            // A person who takes it back does not want it again, either.
+            no_help: matches!(why, UndoReason::NoHelp | UndoReason::Ordered),
+        };
+        self.back(deadline, &what, request, writable)
     }
 
     pub(super) fn discard(&self, deadline: Instant, replaced: &ReplacedContent) -> Answer<String> {
@@ -320,13 +328,13 @@ impl<'a> FileRestoreHere<'a> {
     }
 
     /// The folder of all that Prunella keeps, which is there: those below it may not be yet.
-    fn content_root(&self, copies: &Path) -> String {
+    pub(super) fn content_root(&self, copies: &Path) -> String {
         let content = self.tools.content.as_deref().and_then(Path::parent);
         content.unwrap_or(copies).to_string_lossy().into_owned()
     }
 }
 
-fn folder_of(path: &Path) -> Vec<String> {
+pub(super) fn folder_of(path: &Path) -> Vec<String> {
     let folder = path
         .parent()
         .map(|folder| folder.to_string_lossy().into_owned());
@@ -334,7 +342,7 @@ fn folder_of(path: &Path) -> Vec<String> {
 }
 
 /// It may lie anywhere, and belong to anybody.
-fn sandbox(writable: Vec<String>) -> Sandbox {
+pub(super) fn sandbox(writable: Vec<String>) -> Sandbox {
     Sandbox {
         protect_system: ProtectSystem::Strict,
         protect_home: true,
@@ -353,7 +361,7 @@ fn sandbox(writable: Vec<String>) -> Sandbox {
 }
 
 /// The name of what is replaced, in the same folder.
-fn aside(path: &Path, at: Timestamp) -> String {
+pub(super) fn aside(path: &Path, at: Timestamp) -> String {
     let name = path.file_name().unwrap_or_default().display();
     format!("{name}.replaced-{}", stamp(at))
 }
@@ -373,7 +381,9 @@ pub(super) fn carry_out(request: &Request) -> Answer<Outcome> {
             from,
             secret,
         } => replace::restore(name, replaced, from, *secret).map(Outcome::Applied),
-        Request::TakeBack(replaced) => replace::take_back(replaced).map(Outcome::TakenBack),
+        Request::TakeBack { replaced, no_help } => {
+            replace::take_back(replaced, *no_help).map(Outcome::TakenBack)
+        }
         Request::Discard(replaced) => replace::discard(replaced).map(Outcome::TakenBack),
     }
 }

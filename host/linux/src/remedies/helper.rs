@@ -16,7 +16,9 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{call, cleanup, file_restore, memory, release, set_aside, stale_file, traffic};
+use super::{
+    call, cleanup, config_update, file_restore, memory, release, set_aside, stale_file, traffic,
+};
 use crate::{
     answer::answer,
     own_program::own_program,
@@ -32,6 +34,7 @@ const PURPOSE: &str = "remedy";
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub(super) enum Request {
     Cleanup(cleanup::Request),
+    ConfigUpdate(config_update::Request),
     Memory(memory::Request),
     Call(call::Request),
     FileRestore(file_restore::Request),
@@ -147,6 +150,7 @@ impl Helper {
             runs_as: RunsAs::default(),
             sandbox,
             credentials,
+            shown: Vec::new(),
             timeout,
         };
         let ended = self.runner.run(deadline, &task)?;
@@ -184,6 +188,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
         .map_err(|error| Failure::invalid("bad-request", format!("not a remedy: {error}")))
         .and_then(|request| match request {
             Request::Cleanup(request) => cleanup::carry_out(&request),
+            Request::ConfigUpdate(request) => config_update::carry_out(&request),
             Request::Memory(request) => memory::carry_out(&request),
             Request::FileRestore(request) => file_restore::carry_out(&request),
             Request::StaleFile(request) => stale_file::carry_out(&request),

@@ -28,9 +28,14 @@ pub(super) fn look(place: &Place, name: &OsStr) -> Answer<Option<Metadata>> {
 
 /// Opens what has the name in a folder, without following a link that has taken its place.
 pub(super) fn open_to_read(place: &Place) -> Result<File, Errno> {
+    open_named(place, &place.name)
+}
+
+/// The same with what has another name there.
+pub(super) fn open_named(place: &Place, name: &OsStr) -> Result<File, Errno> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     // The folder was opened for its path only, which does for this.
-    openat(&place.dir, &*place.name, flags, Mode::empty()).map(File::from)
+    openat(&place.dir, name, flags, Mode::empty()).map(File::from)
 }
 
 pub(super) fn is(found: &Metadata, moved: &MovedAside) -> bool {

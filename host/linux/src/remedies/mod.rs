@@ -5,6 +5,7 @@
 
 mod call;
 mod cleanup;
+mod config_update;
 mod file_restore;
 pub(crate) mod helper;
 mod in_folder;
@@ -40,10 +41,10 @@ use prunella_core::{
 
 pub(crate) use self::live::LiveUnits;
 use self::{
-    call::CallHere, cleanup::CleanupHere, file_restore::FileRestoreHere, helper::Helper,
-    instances::InstancesHere, memory::MemoryHere, mode::ModeHere, offenders::OffendersHere,
-    release::ReleaseHere, set_aside::SetAsideHere, stale_file::StaleFileHere, traffic::TrafficHere,
-    unit_limits::LimitsHere, zombies::ZombiesHere,
+    call::CallHere, cleanup::CleanupHere, config_update::ConfigUpdateHere,
+    file_restore::FileRestoreHere, helper::Helper, instances::InstancesHere, memory::MemoryHere,
+    mode::ModeHere, offenders::OffendersHere, release::ReleaseHere, set_aside::SetAsideHere,
+    stale_file::StaleFileHere, traffic::TrafficHere, unit_limits::LimitsHere, zombies::ZombiesHere,
 };
 use crate::{
     cgroup::Cgroups, checks::LinuxChecks, runs_as::Who, transient::Runner,
@@ -113,6 +114,10 @@ impl LinuxRemedies {
         }
     }
 
+    fn config_update(&self) -> ConfigUpdateHere<'_> {
+        ConfigUpdateHere::new(&self.helper, self.file_restore(), &self.tools)
+    }
+
     fn stale_file(&self) -> StaleFileHere<'_> {
         StaleFileHere::new(&self.helper, &self.service.unit, &self.tools)
     }
@@ -170,6 +175,9 @@ impl LinuxRemedies {
             Remedy::Cleanup(declared) => {
                 CleanupHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
+            Remedy::ConfigUpdate(declared) => {
+                self.config_update().plan(deadline, &of.name, declared)
+            }
             Remedy::FileRestore(declared) => {
                 let passes = |check: &str| Ok(self.tools.checks.run(deadline, check)?.passed);
                 self.file_restore()
@@ -222,6 +230,9 @@ impl LinuxRemedies {
             (Remedy::Cleanup(declared), _) => {
                 CleanupHere::new(&self.helper).apply(deadline, &apply.name, declared)
             }
+            (Remedy::ConfigUpdate(declared), Some(Undo::TakeContentBack(replaced))) => self
+                .config_update()
+                .apply(deadline, &apply.name, declared, replaced),
             (Remedy::Mode(mode), Some(Undo::LeaveMode(entered))) => {
                 self.mode().apply(deadline, mode, entered)
             }
@@ -272,7 +283,8 @@ impl LinuxRemedies {
                 ZombiesHere::new(&self.tools.live).apply(deadline, &self.service.unit)
             }
             (
-                Remedy::FileRestore(_)
+                Remedy::ConfigUpdate(_)
+                | Remedy::FileRestore(_)
                 | Remedy::MemoryReclaim(_)
                 | Remedy::Mode(_)
                 | Remedy::Release(_)
@@ -323,7 +335,7 @@ impl LinuxRemedies {
             (Undo::PutBack(moved), false) => self.stale_file().put_back(deadline, moved),
             (Undo::PutBack(moved), true) => self.stale_file().discard(deadline, moved),
             (Undo::TakeContentBack(replaced), false) => {
-                self.file_restore().take_back(deadline, replaced)
+                self.file_restore().take_back(deadline, replaced, back.why)
             }
             (Undo::TakeContentBack(replaced), true) => {
                 self.file_restore().discard(deadline, replaced)

@@ -18,6 +18,8 @@ pub(super) enum Setting {
     Capabilities(Vec<Capability>),
     Families(Vec<&'static str>),
     Device(Device),
+    /// BindReadOnlyPaths=: what is seen, and where.
+    Shown(String, String),
     /// LoadCredential=: its name, and where it is read.
     Credential(&'static str, String),
     /// Every namespace is forbidden.
@@ -61,6 +63,11 @@ impl Setting {
                 "LoadCredential".to_owned(),
                 Variant::from(vec![((*name).to_owned(), path.clone())]),
             ),
+            Self::Shown(shown, path) => (
+                "BindReadOnlyPaths".to_owned(),
+                // It has to be there; nothing is mounted below a file.
+                Variant::from(vec![(shown.clone(), path.clone(), false, 0_u64)]),
+            ),
             Self::NoNamespaces => ("RestrictNamespaces".to_owned(), Variant::from(0_u64)),
             Self::AnyExitCode => (
                 "SuccessExitStatus".to_owned(),
@@ -87,6 +94,10 @@ impl Setting {
             Self::Device(device) => format!("DeviceAllow={} {}", device.name, device.access),
             Self::Credential(name, path) => {
                 format!("LoadCredential={name}:{}", path.replace('%', "%%"))
+            }
+            Self::Shown(shown, path) => {
+                let pair = [shown, path].map(|path| path.replace('\\', "\\\\").replace(':', "\\:"));
+                format!("BindReadOnlyPaths={}", quote(&pair.join(":")))
             }
             Self::NoNamespaces => "RestrictNamespaces=yes".to_owned(),
             Self::AnyExitCode => {
@@ -173,6 +184,11 @@ pub(super) fn settings(task: &Task, limit: Duration) -> Vec<Setting> {
         let path = credential.path.to_string_lossy().into_owned();
         Setting::Credential(credential.name, path)
     }));
+    settings.extend(task.shown.iter().map(|instead| {
+        let [shown, path] =
+            [&instead.shown, &instead.path].map(|path| path.to_string_lossy().into_owned());
+        Setting::Shown(shown, path)
+    }));
     if !task.runs_as.user.is_empty() {
         settings.push(Setting::Text("User", task.runs_as.user.clone()));
     }
@@ -208,6 +224,7 @@ mod tests {
             "SupplementaryGroups=\"adm\"",
             "User=app",
             "LoadCredential=secret:/run/x",
+            r#"BindReadOnlyPaths="/etc/web.conf.new\\:1:/etc/web.conf""#,
         ] {
             assert!(lines.iter().any(|there| there == line), "{line}");
         }

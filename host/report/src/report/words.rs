@@ -294,6 +294,7 @@ pub fn act(act: &str, target: &str) -> String {
         "file-repair.target" => format!("restore the target of symlink {target}"),
         "checks.run" => format!("run check {target}"),
         "cleanup.run" => format!("clean up {target}"),
+        "config-update.run" => format!("change the declared value of {target}"),
         "instances.up" => format!("start one more instance of `{target}`"),
         "instances.down" => format!("stop an instance of `{target}`"),
         "memory.reclaim" => format!("reclaim memory as `{target}` allows"),

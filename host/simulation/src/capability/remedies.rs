@@ -11,10 +11,11 @@ use prunella_core::{
     },
     remedy::{
         Amount, Bounds, Call, CallMethod, ChangedTraffic, Cleanup, CleanupFolder, CleanupOf,
-        EnteredMode, FileRestore, HaproxyServer, Instances, LinkChange, MemoryReclaim, Mode,
-        MovedAside, MovedLimits, Offender, Plan, Receipt, Release, ReleaseOf, Remedy,
-        ReplacedContent, ServerState, SetAside, Signal, SignalName, StaleFile, TraceKind, Traffic,
-        TrafficChange, TrafficWay, Undo, UnitLimits, UnitProperty, Zombies,
+        ConfigFormat, ConfigUpdate, ConfigValues, EnteredMode, FileRestore, HaproxyServer,
+        Instances, Lease, LeaseEnds, LinkChange, MemoryReclaim, Mode, MovedAside, MovedLimits,
+        Offender, Plan, Receipt, Release, ReleaseOf, Remedy, ReplacedContent, ServerState,
+        SetAside, Signal, SignalName, StaleFile, TraceKind, Traffic, TrafficChange, TrafficWay,
+        Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
 
@@ -51,6 +52,23 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
             }),
             None,
         ),
+        "config-update" => (
+            Remedy::ConfigUpdate(ConfigUpdate {
+                path: path.clone(),
+                format: ConfigFormat::Toml,
+                key: "workers".to_owned(),
+                values: ConfigValues::Listed(vec!["8".to_owned(), "4".to_owned()]),
+                check: "config".to_owned(),
+                secret: false,
+                untouched_for: Duration::from_secs(600),
+                lease: Lease {
+                    lasts: Duration::from_secs(7 * 86_400),
+                    ends: LeaseEnds::Kept,
+                    calm: Duration::ZERO,
+                },
+            }),
+            Some(Undo::TakeContentBack(replaced(name, path))),
+        ),
         "file-restore" => (
             Remedy::FileRestore(FileRestore {
                 path: path.clone(),
@@ -61,14 +79,7 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
                 settle: Duration::ZERO,
                 keep: Duration::from_secs(7 * 86_400),
             }),
-            Some(Undo::TakeContentBack(ReplacedContent {
-                path,
-                aside: format!("{name}.replaced"),
-                before: None,
-                sha256: String::new(),
-                modified: Timestamp::default(),
-                copies: PathBuf::from("/sim/copies"),
-            })),
+            Some(Undo::TakeContentBack(replaced(name, path))),
         ),
         "stale-file" => (
             Remedy::StaleFile(StaleFile {
@@ -218,6 +229,17 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
         ),
         _ => return None,
     })
+}
+
+fn replaced(name: &str, path: PathBuf) -> ReplacedContent {
+    ReplacedContent {
+        path,
+        aside: format!("{name}.replaced"),
+        before: None,
+        sha256: String::new(),
+        modified: Timestamp::default(),
+        copies: PathBuf::from("/sim/copies"),
+    }
 }
 
 impl World {

@@ -3,6 +3,7 @@
 mod bounds;
 mod call;
 mod cleanup;
+mod config_update;
 mod file_restore;
 mod instances;
 mod memory;
@@ -36,6 +37,7 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("call", "[[call]]", call::read),
     ("cleanup", "[[cleanup]]", cleanup::read),
+    ("config-update", "[[config-update]]", config_update::read),
     ("file-restore", "[[file-restore]]", file_restore::read),
     ("instances", "[[instances]]", instances::read),
     ("memory", "[[memory]]", memory::read),
@@ -137,6 +139,7 @@ fn check_against(reader: &mut Reader<'_>, at: &Range<usize>, service: &Service, 
 /// The declared check that is run to see whether there is anything to do.
 fn looks_by(remedy: &Remedy) -> Option<&str> {
     match remedy {
+        Remedy::ConfigUpdate(declared) => Some(&declared.check),
         Remedy::FileRestore(declared) => declared.check.as_deref(),
         Remedy::Traffic(declared) => match &declared.way {
             TrafficWay::Checks(checks) => checks.drained.as_deref(),

@@ -38,7 +38,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// A regular file that is not empty, nor too large to be kept.
-    pub(super) fn at(path: &Path) -> Answer<Option<Self>> {
+    pub(in crate::remedies) fn at(path: &Path) -> Answer<Option<Self>> {
         match fs::symlink_metadata(path) {
             Ok(found) => Ok(Self::of(&found)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -80,18 +80,21 @@ pub(crate) struct Copied {
 
 /// The copies there are, the oldest first.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Copies {
+pub(in crate::remedies) struct Copies {
     copies: Vec<Copied>,
     /// The file as it was copied last.
     seen: Option<Seen>,
     /// What was there, and what was brought back in its place and did not help: by hash.
     #[serde(default)]
     no_help: Option<(String, String)>,
+    /// The file as Prunella itself has left it last.
+    #[serde(default)]
+    own: Option<Seen>,
 }
 
 impl Copies {
     /// Those in a folder; none where there is no such folder.
-    pub(super) fn read(folder: &Path) -> Answer<Self> {
+    pub(in crate::remedies) fn read(folder: &Path) -> Answer<Self> {
         let list = folder.join(LIST);
         match fs::read(&list) {
             Ok(text) => serde_json::from_slice(&text).map_err(|error| super::unread(&list, &error)),
@@ -119,12 +122,25 @@ impl Copies {
         self.copies.iter().find(|copy| copy.sha256 == sha256)
     }
 
+    /// Whether nobody but Prunella has changed the file last.
+    pub(in crate::remedies) fn is_own(&self, seen: &Seen) -> bool {
+        self.own.as_ref() == Some(seen)
+    }
+
     /// Whether bringing this back in place of that did not help before.
-    pub(super) fn did_not_help(&self, there: &str, brought: &str) -> bool {
+    pub(in crate::remedies) fn did_not_help(&self, there: &str, brought: &str) -> bool {
         self.no_help
             .as_ref()
             .is_some_and(|(was, came)| was == there && came == brought)
     }
+}
+
+/// Remembers the file as Prunella itself has left it.
+pub(super) fn remember_own(folder: &Path, seen: Seen) -> Answer<()> {
+    let mut copies = Copies::read(folder)?;
+    make(folder)?;
+    copies.own = Some(seen);
+    copies.write(folder)
 }
 
 /// Remembers that bringing this back in place of that did not help.

@@ -9,7 +9,7 @@ const LENGTH: usize = 100;
 
 /// The lines that went (`- …`) and those that came back (`+ …`); none where there is no text
 /// to compare.
-pub(super) fn difference(former: &[u8], now: &[u8]) -> Option<String> {
+pub(in crate::remedies) fn difference(former: &[u8], now: &[u8]) -> Option<String> {
     let (former, now) = (str::from_utf8(former).ok()?, str::from_utf8(now).ok()?);
     let (former, now): (Vec<&str>, Vec<&str>) = (former.lines().collect(), now.lines().collect());
     let first = former.iter().zip(&now).take_while(|(a, b)| a == b).count();

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What the file is now.
-pub(super) enum Now {
+pub(in crate::remedies) enum Now {
     Missing,
     Empty {
         is: (u64, u64),
@@ -27,7 +27,7 @@ pub(super) enum Now {
 }
 
 /// What the file is now.
-pub(super) fn look_at(name: &str, path: &Path) -> Answer<Now> {
+pub(in crate::remedies) fn look_at(name: &str, path: &Path) -> Answer<Now> {
     let place = match safe_path::walk_to_folder(path, Rule::Change) {
         Ok(place) => place,
         Err(WalkError::MissingFolder) => {

@@ -97,12 +97,12 @@ fn broken_content_is_replaced_and_comes_back() {
     let mode = fs::metadata(&case.path).unwrap().mode() & 0o777;
     assert_eq!(mode, 0o640);
     assert_eq!(case.files(), 2, "the former is kept");
-    let done = take_back(&replaced).unwrap();
+    let done = take_back(&replaced, true).unwrap();
     assert!(done.starts_with("brought the former content"), "{done}");
     assert_eq!(case.content(), "lis");
     assert_eq!(case.files(), 1);
     assert!(case.kept().did_not_help(&sha256(b"lis"), &replaced.sha256));
-    let again = take_back(&replaced).unwrap();
+    let again = take_back(&replaced, true).unwrap();
     assert!(again.ends_with("had not been changed"), "{again}");
     assert_eq!(case.content(), "lis");
 }
@@ -115,10 +115,10 @@ fn a_missing_file_is_made_and_removed() {
     case.restore(&replaced).unwrap();
     assert_eq!(case.content(), "KEY=1\n");
     assert_eq!(fs::metadata(&case.path).unwrap().mode() & 0o777, 0o640);
-    let done = take_back(&replaced).unwrap();
+    let done = take_back(&replaced, true).unwrap();
     assert!(done.ends_with("which had been missing"), "{done}");
     assert_eq!(case.files(), 0);
-    take_back(&replaced).unwrap();
+    take_back(&replaced, true).unwrap();
 }
 
 #[test]
@@ -126,11 +126,11 @@ fn undoing_what_was_not_done_changes_nothing() {
     let case = Case::with("a\n");
     fs::write(&case.path, "b\n").unwrap();
     let replaced = case.replaced();
-    take_back(&replaced).unwrap();
+    take_back(&replaced, true).unwrap();
     assert_eq!(case.content(), "b\n");
     // Cut off when the new content was written, and not yet put in place.
     fs::write(case.path.with_file_name(&replaced.aside), "a\n").unwrap();
-    take_back(&replaced).unwrap();
+    take_back(&replaced, true).unwrap();
     assert_eq!((case.content().as_str(), case.files()), ("b\n", 1));
 }
 
@@ -141,11 +141,11 @@ fn what_was_changed_since_stays() {
     let replaced = case.replaced();
     case.restore(&replaced).unwrap();
     fs::write(&case.path, "c\n").unwrap();
-    assert!(take_back(&replaced).unwrap_err().is("changed-since"));
+    assert!(take_back(&replaced, true).unwrap_err().is("changed-since"));
     assert_eq!(case.content(), "c\n");
     // Even with the content that was brought back.
     fs::write(&case.path, "a\n").unwrap();
-    assert!(take_back(&replaced).unwrap_err().is("changed-since"));
+    assert!(take_back(&replaced, true).unwrap_err().is("changed-since"));
 }
 
 #[test]

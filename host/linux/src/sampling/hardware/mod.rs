@@ -169,6 +169,7 @@ impl HardwareSampler {
                 devices,
             },
             credentials: Vec::new(),
+            shown: Vec::new(),
             timeout: LIMIT,
         };
         match self.runner.run(Instant::now() + LIMIT + AROUND, &task) {
