@@ -144,7 +144,10 @@ fn open_files(folder: &Path, until: Instant) -> Option<String> {
         if target.to_string_lossy().starts_with("socket:") {
             sockets += 1;
         } else if target.is_absolute() && !target.starts_with("/dev") && named.len() < NAMED {
-            named.push(one_line(&target.to_string_lossy(), PATH));
+            let name = one_line(&target.to_string_lossy(), PATH);
+            if !named.contains(&name) {
+                named.push(name);
+            }
         }
     }
     let mut text = match count {
@@ -178,7 +181,7 @@ mod tests {
             told.starts_with(&format!("process {} (", std::process::id())),
             "{told}"
         );
-        for part in ["open files", "of them sockets", "running"] {
+        for part in ["open files", "of them sockets", "thread"] {
             assert!(told.contains(part), "{part} in {told}");
         }
         drop(file);
