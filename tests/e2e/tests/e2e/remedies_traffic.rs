@@ -604,9 +604,9 @@ name = "app"
 template = "app@.service"
 max = 2
 cooldown = "1ms"
-drain-traffic = "app"
+drain-traffic = "balancer"
 [[traffic]]
-name = "app"
+name = "balancer"
 haproxy = "/run/haproxy/admin.sock"
 backend = "app"
 server = "app-%i"
