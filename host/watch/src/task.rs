@@ -274,7 +274,11 @@ impl Task {
             Sign::MaybeStarted => {
                 // It may have failed again since.
                 if !status.is_up() && !history.was_up() {
-                    Ok(())
+                    // A start is a run of its own, unless a condition keeps it from one.
+                    if history.ran_since_job() || status.start_rules.unmet {
+                        return Ok(());
+                    }
+                    self.tell(WatchEvent::StopOrdered { unit: unit.clone() })
                 } else if status.triggered_by.is_empty() {
                     self.tell(WatchEvent::StartedByOperator {
                         unit: unit.clone(),

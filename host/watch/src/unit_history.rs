@@ -67,6 +67,8 @@ pub(crate) struct UnitHistory {
     pub(crate) run: Run,
     /// The run that failed, while systemd is about to start the unit again.
     crashed: Option<Run>,
+    /// The last run when the latest job was queued.
+    run_before_job: Option<String>,
 }
 
 /// A run of a unit, as far as signals tell.
@@ -107,6 +109,7 @@ impl UnitHistory {
             looping: false,
             run: Run::default(),
             crashed: None,
+            run_before_job: None,
         }
     }
 
@@ -283,8 +286,14 @@ impl UnitHistory {
         })
     }
 
+    /// Whether the unit has run since the latest job was queued.
+    pub(crate) fn ran_since_job(&self) -> bool {
+        self.run.invocation != self.run_before_job
+    }
+
     /// A job was queued.
     pub(crate) fn job_new(&mut self, id: u32, maybe_own: bool) {
+        self.run_before_job.clone_from(&self.run.invocation);
         self.job = Some(SeenJob {
             id,
             maybe_own,

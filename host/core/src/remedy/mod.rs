@@ -15,6 +15,7 @@
 
 mod applied;
 mod call;
+mod circuit;
 mod cleanup;
 mod file_restore;
 mod instances;
@@ -38,6 +39,7 @@ use crate::UnitName;
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     call::{Call, CallMethod, CallSecret, SecretUse},
+    circuit::{Circuit, Isolation, OpenedCircuit},
     cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
     file_restore::{FileRestore, ReplacedContent},
     instances::{Instances, StartedInstance},
@@ -88,6 +90,7 @@ macro_rules! remedies {
 
 remedies! {
     Call "call";
+    Circuit "circuit";
     Cleanup "cleanup";
     FileRestore "file-restore";
     Instances "instances";
@@ -130,6 +133,11 @@ pub trait DeclaredRemedy {
         &[]
     }
 
+    /// Whether it stops the service's own unit.
+    fn stops_the_service(&self) -> bool {
+        false
+    }
+
     /// The units that it acts on, beside the service's own.
     fn units(&self) -> Vec<&UnitName> {
         Vec::new()
@@ -166,6 +174,11 @@ impl Remedy {
     /// As [`DeclaredRemedy::stops`].
     pub fn stops(&self) -> &[UnitName] {
         self.declared().stops()
+    }
+
+    /// As [`DeclaredRemedy::stops_the_service`].
+    pub fn stops_the_service(&self) -> bool {
+        self.declared().stops_the_service()
     }
 
     /// As [`DeclaredRemedy::units`].

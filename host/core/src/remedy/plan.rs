@@ -4,7 +4,10 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnteredMode, LinkChange, MovedAside, MovedLimits, ReplacedContent, StartedInstance};
+use super::{
+    EnteredMode, LinkChange, MovedAside, MovedLimits, OpenedCircuit, ReplacedContent,
+    StartedInstance,
+};
 use crate::{UnitName, health::bytes, text::one_line};
 
 /// What applying a remedy would come to, now.
@@ -193,6 +196,8 @@ pub enum Undo {
     },
     Relink(LinkChange),
     LeaveMode(EnteredMode),
+    /// The service is no longer kept down: it is started.
+    CloseCircuit(OpenedCircuit),
 }
 
 impl fmt::Display for Undo {
@@ -214,6 +219,9 @@ impl fmt::Display for Undo {
                 write!(f, "point {path} to {} again", one_line(from, 200))
             }
             Self::LeaveMode(entered) => write!(f, "leave mode `{}`", entered.name),
+            Self::CloseCircuit(opened) => {
+                write!(f, "close circuit `{}`: start {}", opened.name, opened.unit)
+            }
         }
     }
 }
@@ -238,6 +246,8 @@ pub enum LeaseEnds {
     Undone,
     /// It can no longer be undone: what was kept for that is deleted.
     Kept,
+    /// The service is tried, by the next attempt at its incident.
+    Tried,
 }
 
 /// Why something is undone.
