@@ -269,6 +269,9 @@ impl Task {
                     && !history.was_up()
                     && status.should_have_gone_on() =>
             {
+                if !history.ran_since_job() {
+                    self.tell(WatchEvent::StopOrdered { unit: unit.clone() })?;
+                }
                 self.ended(status)
             }
             Sign::MaybeStarted => {

@@ -467,6 +467,24 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_of_what_is_down_is_no_run_and_a_start_is_one() {
+        let now = Instant::now();
+        let mut history = UnitHistory::new(false, RunPolicy::OnFailure);
+        let failed = |run| unit(ActiveState::Failed, "failed", run, 7);
+        assert_eq!(history.glimpse(now, failed("a")), Some(Sign::Failed));
+        history.job_new(3, false);
+        assert_eq!(
+            history.job_removed(3, "done", false),
+            Some(Sign::MaybeStarted)
+        );
+        assert!(!history.ran_since_job());
+        history.job_new(4, false);
+        let _ = history.glimpse(now, failed("b"));
+        let _ = history.job_removed(4, "done", false);
+        assert!(history.ran_since_job());
+    }
+
+    #[test]
     fn systemds_own_restart_is_no_failure() {
         let now = Instant::now();
         let mut history = UnitHistory::new(false, RunPolicy::OnFailure);

@@ -10,7 +10,7 @@ use prunella_core::{
     capability::{UnitStatus, remedies},
     incident::Ending,
     policy::Act,
-    remedy::{AppliedState, Circuit, OpenedCircuit, Remedy, UndoReason},
+    remedy::{Applied, AppliedState, Circuit, OpenedCircuit, Remedy, UndoReason},
     text::one_line,
     trail::Step,
 };
@@ -63,7 +63,7 @@ impl Attempt<'_> {
                     open.opened.name
                 ),
             });
-            self.close_circuit(UndoReason::Well);
+            self.forget_circuit();
             return None;
         };
         let related = related(status);
@@ -222,25 +222,34 @@ impl Attempt<'_> {
     /// The circuit is closed: the service is well, or nobody holds it down any more. What it has
     /// failed before counts no longer.
     pub(super) fn close_circuit(&self, why: UndoReason) {
-        let settings = &self.healer.settings;
-        let Some(store) = settings.store.as_ref().filter(|_| !self.trail.is_dry_run()) else {
-            return;
-        };
-        let closed = circuits::forget(store, &self.service.unit);
-        let Some(latest) = closed.first() else {
+        let Some(latest) = self.forget_circuit() else {
             return;
         };
         self.trail.write(Step::Undone {
             action: latest.action,
-            act: latest.act.clone(),
-            target: latest.name.clone(),
+            act: latest.act,
             why,
             by: None,
             result: Ok(format!("closed circuit `{}`", latest.name)),
+            target: latest.name,
         });
+    }
+
+    /// Forgets the circuit, and with it what the service has failed before. Answers with its
+    /// latest opening, if it was open.
+    fn forget_circuit(&self) -> Option<Applied> {
+        let settings = &self.healer.settings;
+        let store = settings
+            .store
+            .as_ref()
+            .filter(|_| !self.trail.is_dry_run())?;
+        let latest = circuits::forget(store, &self.service.unit)
+            .into_iter()
+            .next()?;
         if let Err(error) = settings.ledger.reset(&self.service.unit) {
             tracing::warn!("the failures before the circuit was closed still count: {error}");
         }
+        Some(latest)
     }
 }
 
