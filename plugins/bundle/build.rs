@@ -8,6 +8,7 @@ const STRATEGIES: Guests<'_> = Guests {
     what: "the built-in strategies",
     packages: &[
         ("cache-reset", "plugins/cache-reset"),
+        ("circuit-breaker", "plugins/circuit-breaker"),
         ("config-validation", "plugins/config-validation"),
         ("cpu-relief", "plugins/cpu-relief"),
         ("content-restore", "plugins/content-restore"),

@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`call`], [`cleanup`], [`config_update`], [`file_restore`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`stale_file`], [`traffic`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
+//! | [`call`], [`circuit`], [`cleanup`], [`config_update`], [`file_restore`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`stale_file`], [`traffic`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 //! | [`relief`] | those of its steps | remedies for a symptom, the mildest first, each measured |
 
@@ -62,6 +62,7 @@ pub mod bindings;
 
 pub mod call;
 pub mod checks;
+pub mod circuit;
 pub mod cleanup;
 pub mod clock;
 pub mod config_update;
@@ -138,11 +139,11 @@ pub use strategy::{Assessment, Description, Outcome, Setting, Strategy};
 pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
-        Result, Setting, Strategy, Symptom, call, checks, cleanup, clock, config_update, debug,
-        description, error, file_repair, file_restore, files, health, history, info, instances,
-        logs, memory, metrics, mode, offenders, ports, probes, process_control, processes,
-        recovery, release, relief, remedies, resources, set_aside, settings, signal, stale_file,
-        state, traffic, unit_control, unit_limits, units, warn, zombies,
+        Result, Setting, Strategy, Symptom, call, checks, circuit, cleanup, clock, config_update,
+        debug, description, error, file_repair, file_restore, files, health, history, info,
+        instances, logs, memory, metrics, mode, offenders, ports, probes, process_control,
+        processes, recovery, release, relief, remedies, resources, set_aside, settings, signal,
+        stale_file, state, traffic, unit_control, unit_limits, units, warn, zombies,
     };
 }
 

@@ -98,6 +98,10 @@ fn undone(plan: &Plan) -> String {
         (Some(_), Some(lease)) if lease.ends == LeaseEnds::Undone => {
             format!("by itself, after {} at the latest", length(lease.lasts))
         }
+        (Some(_), Some(lease)) if lease.ends == LeaseEnds::Tried => format!(
+            "with `prunella undo`; the service is tried after {}",
+            length(lease.lasts)
+        ),
         (Some(_), Some(lease)) => {
             format!("with `prunella undo`, for {}", length(lease.lasts))
         }

@@ -354,6 +354,21 @@ impl Authority<'_> {
 
     /// Whether nothing stops with what a remedy stops but what it names.
     fn may_stop_with_remedy(&self, act: Act, remedy: &Remedy, facts: &impl Facts) -> Answer<()> {
+        if act == Act::OpenCircuit && remedy.stops_the_service() {
+            let status = facts.unit(&self.service.unit)?;
+            // One that is down has nothing to stop.
+            if is_live(&status)
+                && let Some(other) = dependents(&status, facts)?.first()
+            {
+                return Err(Failure::denied(
+                    "would-stop-others",
+                    format!(
+                        "{act} would stop {} and with it {}",
+                        status.name, other.name
+                    ),
+                ));
+            }
+        }
         for unit in remedy.stops() {
             let status = facts.unit(unit)?;
             for other in dependents(&status, facts)? {

@@ -138,6 +138,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "scale",
     "content-restore",
     "stale-files",
+    "circuit-breaker",
     "drain",
     "service-restart",
     "disk-relief",
@@ -174,6 +175,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "content-restore" => Grants::on_self([Act::RestoreFile].into_iter().chain(BRING_UP)),
         "stale-files" => Grants::on_self([Act::RemoveStale].into_iter().chain(BRING_UP)),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
+        "circuit-breaker" => Grants::on_self([Act::OpenCircuit, Act::HalfOpenCircuit]),
         "disk-relief" => Grants::on_self([Act::Cleanup].into_iter().chain(BRING_UP)),
         _ => return None,
     })
@@ -184,6 +186,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
 pub fn builtin_needs(name: &str) -> &'static [&'static str] {
     match name {
         "cache-reset" => &["set-aside"],
+        "circuit-breaker" => &["circuit"],
         "disk-relief" => &["cleanup"],
         "content-restore" => &["file-restore"],
         "stale-files" => &["stale-file"],

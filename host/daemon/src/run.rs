@@ -362,6 +362,7 @@ fn watched(daemon: &Daemon, event: WatchEvent) {
             daemon.scheduler.stopped(&unit);
             daemon.health.stopped(&unit);
         }
+        WatchEvent::StopOrdered { unit } => daemon.scheduler.stop_ordered(&unit),
         WatchEvent::Changed { unit } => {
             daemon.settle_health();
             daemon.health.changed(unit);

@@ -1,6 +1,7 @@
 //! One attempt at an incident: decide, assess, heal, prove.
 
 mod assessing;
+mod circuit;
 mod clearing;
 mod degradation;
 mod diagnosis;
@@ -29,7 +30,7 @@ use prunella_core::{
     trail::Step,
 };
 
-use self::healing::Healing;
+use self::{circuit::opens_circuits, healing::Healing};
 use crate::{
     decide::{Decision, Known, SHUTDOWN, Waiting, decide, is_going_down, mistake},
     dry_run,
@@ -201,6 +202,7 @@ impl<'a> Attempt<'a> {
 
     fn go(&self, restart_loop: bool) -> AttemptOutcome {
         let incident = self.trail.incident();
+        let circuit = self.open_circuit();
         let decision = decide(
             self.healer,
             &self.current,
@@ -211,6 +213,7 @@ impl<'a> Attempt<'a> {
                 ordered: self.ordered,
                 restart_loop,
                 goes_on: self.trail.goes_on(),
+                circuit: circuit.as_ref(),
                 snapshot: Some(&self.snapshot),
             },
             &self.real,
@@ -411,12 +414,20 @@ impl<'a> Attempt<'a> {
             let why = LeftAlone::Misconfigured;
             return AttemptOutcome::Ended(Ending::LeftAlone { why, detail });
         }
+        if let Some(outcome) = self.at_open_circuit(status) {
+            return outcome;
+        }
+        if let Some(outcome) = self.waits_for_circuit(status) {
+            return outcome;
+        }
+        let mut only_isolates = false;
         if !self.trail.is_dry_run() {
             match self.budget() {
                 BudgetVerdict::Now => {}
                 // A person may decide meanwhile.
                 BudgetVerdict::After(_) if self.has_to_ask(status) => {}
                 BudgetVerdict::After(wait) => return AttemptOutcome::WaitForBudget(wait),
+                BudgetVerdict::Spent { .. } if self.could_isolate() => only_isolates = true,
                 BudgetVerdict::Spent { .. } => {
                     return self.escalate(self.budget_is_spent());
                 }
@@ -431,6 +442,12 @@ impl<'a> Attempt<'a> {
             Err(outcome) => return outcome,
         };
         self.heed_opinion(&mut applying);
+        if only_isolates {
+            applying.retain(|(_, loaded)| opens_circuits(loaded));
+            if applying.is_empty() {
+                return self.escalate(self.budget_is_spent());
+            }
+        }
 
         let mut reasons = Vec::new();
         for (position, (name, loaded)) in applying.iter().enumerate() {
@@ -446,7 +463,7 @@ impl<'a> Attempt<'a> {
                 verdict: format!("nothing would heal it: {}", reasons.join("; ")),
             });
         }
-        if self.trail.healings() == 0 {
+        if self.trail.healings() == 0 && !only_isolates {
             // Nothing was spent, so the budget would let it try for ever.
             return self.escalate(format!(
                 "no strategy got as far as a start: {}",
@@ -456,6 +473,10 @@ impl<'a> Attempt<'a> {
         match self.budget() {
             BudgetVerdict::Now => AttemptOutcome::TryAgain(Duration::ZERO),
             BudgetVerdict::After(wait) => AttemptOutcome::TryAgain(wait),
+            // The next attempt does nothing else.
+            BudgetVerdict::Spent { .. } if !only_isolates && self.could_isolate() => {
+                AttemptOutcome::TryAgain(Duration::ZERO)
+            }
             BudgetVerdict::Spent { .. } => self.escalate(self.budget_is_spent()),
         }
     }

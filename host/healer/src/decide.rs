@@ -13,6 +13,7 @@ use prunella_core::{
 };
 
 use crate::{
+    circuits::OpenCircuit,
     clock::wall_clock,
     healer::{Current, Healer},
     obstacles::failure_action,
@@ -86,6 +87,8 @@ pub(crate) struct Known<'a> {
     pub(crate) restart_loop: bool,
     /// Whether it was looked at before: then it is not the shutdown that it failed in.
     pub(crate) goes_on: bool,
+    /// The service's circuit, where that is open: then Prunella has put it down.
+    pub(crate) circuit: Option<&'a OpenCircuit>,
     /// What was seen of the unit: spares a look at it while that is fresh, and is
     /// told what the decision is made by.
     pub(crate) snapshot: Option<&'a Snapshot>,
@@ -294,7 +297,8 @@ pub(crate) fn decide(
         return Decision::LookAgain(LeftAlone::PackageUpgrade, holder, LOOK_AGAIN);
     }
 
-    if !asked_for && !service.heal_on_stop {
+    let is_isolated = known.circuit.is_some_and(|open| open.holds(&status));
+    if !asked_for && !service.heal_on_stop && !is_isolated {
         match situation.stopped_by_operator(deadline(), &status) {
             Ok(Some(evidence)) => return Decision::Leave(LeftAlone::OperatorStop, evidence),
             Ok(None) => {}

@@ -197,6 +197,8 @@ impl Healer {
         Host::new(Stored {
             below: held_ports,
             store: self.settings.store.clone(),
+            ledger: Arc::clone(&self.settings.ledger),
+            situation: Arc::clone(&self.settings.situation),
             service: Arc::clone(service),
         })
     }

@@ -7,14 +7,15 @@
 //! 3. **protected**: is it a unit, or does it take a unit along, that nobody
 //!    may act on?
 //! 4. **oversight**: has somebody to agree first, and did they?
-//! 5. **budget**: is there healing left?
-//! 6. **no stop**: has no operator stopped the service since it was decided to heal
+//! 5. **circuits**: is no unit that it needs isolated by an open one?
+//! 6. **budget**: is there healing left?
+//! 7. **no stop**: has no operator stopped the service since it was decided to heal
 //!    it?
-//! 7. **last facts**: what is known of the processes that it ends is kept
-//! 8. **intention**: it stands in the trail before it is carried out (when it is
+//! 8. **last facts**: what is known of the processes that it ends is kept
+//! 9. **intention**: it stands in the trail before it is carried out (when it is
 //!    on the disk: see [`Trail`])
-//! 9. **done**, for real or in a dry run, by the host below
-//! 10. **result**: it stands in the trail how it ended
+//! 10. **done**, for real or in a dry run, by the host below
+//! 11. **result**: it stands in the trail how it ended
 //!
 //! An act on a declared remedy is *planned* between the third and the fourth step: where there
 //! is nothing to do, nobody is asked and nothing is done; who is asked sees the plan, and how
@@ -62,6 +63,7 @@ use prunella_store::Ledger;
 
 use self::jobs::{PaidStart, TrackedJob};
 use crate::{
+    circuits,
     clock::moment,
     oversight::{AWAITS_APPROVAL, ConsentRequest, Overseer},
     snapshot::{Age, Snapshot},
@@ -352,6 +354,11 @@ impl Kernel {
             Target::Unit(status) => &status.name,
             _ => &self.rules.service.unit,
         };
+        if act.is_healing()
+            && let Target::Unit(status) = &target
+        {
+            self.needs_no_isolated_unit(status)?;
+        }
         let paid = act.is_healing() && !self.is_paid(act, unit);
         if paid {
             self.spend(deadline, unit)?;
@@ -434,6 +441,32 @@ impl Kernel {
             Some(evidence) => Err(Failure::denied(
                 STOPPED_BY_OPERATOR,
                 format!("an operator stopped {} meanwhile: {evidence}", service.unit),
+            )),
+        }
+    }
+
+    /// Whether no unit that the one to be started needs is isolated by an open circuit.
+    fn needs_no_isolated_unit(&self, status: &UnitStatus) -> Answer<()> {
+        let Some(store) = &self.rules.overseer.store else {
+            return Ok(());
+        };
+        let service = &self.rules.service;
+        let declared = (status.name == service.unit).then_some(&service.depends_on);
+        let needs = declared.into_iter().flatten().chain(&status.requires);
+        let found = circuits::open_among(
+            store,
+            &*self.situation,
+            needs.filter(|unit| **unit != status.name),
+        );
+        match found {
+            // Healing goes on without the store, which tells of its trouble itself.
+            Ok(None) | Err(_) => Ok(()),
+            Ok(Some(open)) => Err(Failure::denied(
+                "circuit-open",
+                format!(
+                    "{} needs {}, which is isolated: its circuit `{}` is open",
+                    status.name, open.opened.unit, open.opened.name
+                ),
             )),
         }
     }

@@ -17,6 +17,7 @@ mod answered_probes;
 mod assess;
 mod attempt;
 mod cached_probes;
+mod circuits;
 mod clock;
 mod contents;
 mod decide;

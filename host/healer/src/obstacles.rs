@@ -28,6 +28,8 @@ pub struct HealerSituation<'a> {
     pub mistake: Option<&'a str>,
     pub pauses: &'a [Pause],
     pub protected: &'a Protected,
+    /// Whether an open circuit isolates the service: then nobody else has stopped it.
+    pub is_isolated: bool,
     pub situation: &'a dyn Situation,
 }
 
@@ -78,6 +80,7 @@ pub fn obstacles(
     }
     // While it stops, that may be a restart of Prunella's own.
     if !service.heal_on_stop
+        && !host.is_isolated
         && status.is_settled()
         && let Ok(Some(evidence)) = host.situation.stopped_by_operator(deadline(), status)
     {

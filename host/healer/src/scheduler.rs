@@ -16,6 +16,7 @@
 //! costs nothing. The dispatcher sleeps until the next timer, or until told.
 
 mod blocked;
+mod circuit;
 mod dispatch;
 mod needs;
 mod open;
@@ -202,7 +203,12 @@ impl Scheduler {
                 }
             };
             let question = self.shared.question(&task.incident);
-            task.wait_for_people(retry_at.since(wall_clock()), question);
+            let left = retry_at.since(wall_clock());
+            if self.shared.open_circuit(&unit).is_some() {
+                task.wait(left, WaitsFor::Circuit);
+            } else {
+                task.wait_for_people(left, question);
+            }
             // Who cannot heal it any more says so at once.
             let is_out_of_force = config.mistake_of(&unit).is_some();
             if is_out_of_force || status.is_some_and(|status| status.is_up()) {
@@ -279,6 +285,12 @@ impl Scheduler {
             self.look_again_at(unit);
         }
         self.shared.changed.notify_all();
+    }
+
+    /// Somebody had systemd stop a unit that was down already: one that an open circuit
+    /// isolates is to stay down.
+    pub fn stop_ordered(&self, unit: &UnitName) {
+        self.shared.stop_ordered(unit);
     }
 
     /// A person has agreed to an act for the unit's incident, or has refused it: it is

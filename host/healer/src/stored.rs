@@ -7,10 +7,11 @@ use prunella_core::{
     Failure,
     capability::{Act, Answer, Call, Host, HostCalls, Operation as _, PastIncident, Reply},
     service::Service,
+    situation::Situation,
 };
-use prunella_store::{Store, StoreError};
+use prunella_store::{Ledger, Store, StoreError};
 
-use crate::releases;
+use crate::{circuits::Circuits, releases};
 
 /// So many are enough for a strategy to see a pattern.
 const MAX_RECENT: u32 = 100;
@@ -19,6 +20,8 @@ const MAX_RECENT: u32 = 100;
 pub(crate) struct Stored {
     pub(crate) below: Host,
     pub(crate) store: Option<Arc<Store>>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) situation: Arc<dyn Situation>,
     pub(crate) service: Arc<Service>,
 }
 
@@ -46,6 +49,17 @@ impl HostCalls for Stored {
     fn call(&self, deadline: Instant, call: Call) -> Answer<Reply> {
         let unit = &self.service.unit;
         match call {
+            Call::RemedyPlan(of) if matches!(of.act, Act::OpenCircuit | Act::HalfOpenCircuit) => of
+                .reply(self.store().and_then(|store| {
+                    let circuits = Circuits {
+                        below: &self.below,
+                        store,
+                        ledger: &self.ledger,
+                        situation: &self.situation,
+                        service: &self.service,
+                    };
+                    circuits.plan(deadline, &of)
+                })),
             Call::RemedyPlan(of) if of.act == Act::RollBack => {
                 of.reply(self.store().and_then(|store| {
                     releases::plan(&self.below, store, &self.service, deadline, &of.name)
@@ -97,10 +111,13 @@ mod tests {
 
     #[test]
     fn without_a_store_it_says_so() {
+        let folder = tempfile::tempdir().unwrap();
         let sim = Sim::new("web.service");
         let host = Host::new(Stored {
             below: sim.host(),
             store: None,
+            ledger: Arc::new(Ledger::new(None, folder.path().to_owned())),
+            situation: Arc::new(sim.clone()),
             service: sim.service(),
         });
         let soon = Instant::now();

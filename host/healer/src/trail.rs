@@ -10,6 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use prunella_core::{
@@ -18,7 +19,7 @@ use prunella_core::{
     capability::UnitStatus,
     incident::{Assessment, Incident},
     policy::Act,
-    remedy::{Applied, AppliedState, Plan, Receipt},
+    remedy::{Applied, AppliedState, OpenedCircuit, Plan, Receipt},
     service::Service,
     situation::Situation,
     statistics::{Signature, tries},
@@ -513,6 +514,12 @@ impl Trail {
     /// Whether a start or restart was intended in this incident, in whichever attempt.
     pub(crate) fn healed_before(&self) -> bool {
         self.earlier_start.is_some() || self.healings() > 0
+    }
+
+    /// The circuit that was opened by an act of this attempt, from this one on, and for how
+    /// long; also in a dry run.
+    pub(crate) fn opened_circuit(&self, first: u32) -> Option<(OpenedCircuit, Duration)> {
+        past::opened_circuit(&self.lock().steps, first)
     }
 
     /// Which attempt this is.

@@ -120,7 +120,13 @@ impl Healer {
             Err(_) => return Some(AGAIN),
         };
         let mut next: Option<Duration> = None;
-        for applied in leases {
+        // A service is tried by its incident.
+        let ours = |applied: &Applied| {
+            applied
+                .lease
+                .is_none_or(|lease| lease.ends != LeaseEnds::Tried)
+        };
+        for applied in leases.into_iter().filter(ours) {
             let left = self.left(store, &applied);
             let again = if !left.is_zero() {
                 Some(left)

@@ -442,6 +442,7 @@ pub struct Remedy {
     pub(crate) gains: Option<u64>,
     pub(crate) undoable: bool,
     pub(crate) again: bool,
+    pub(crate) applied: bool,
     pub(crate) fails: Option<Failure>,
     pub(crate) changes: Vec<RemedyChange>,
 }
@@ -467,6 +468,7 @@ impl Remedy {
             gains: None,
             undoable: false,
             again: false,
+            applied: false,
             fails: None,
             changes: Vec::new(),
         }
@@ -499,6 +501,12 @@ impl Remedy {
     /// It can be applied more than once.
     pub fn again(mut self) -> Self {
         self.again = true;
+        self
+    }
+
+    /// It was applied before: a circuit is open.
+    pub fn applied(mut self) -> Self {
+        self.applied = true;
         self
     }
 

@@ -243,6 +243,9 @@ impl Sim {
         };
         self.change(|world| {
             world.service.remedies.insert(name.to_owned(), declared);
+            if remedy.applied {
+                world.applied.push(name.to_owned());
+            }
             world.remedies.insert(name.to_owned(), remedy);
         })
     }

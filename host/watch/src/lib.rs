@@ -58,6 +58,9 @@ pub enum WatchEvent {
     /// a job that is not of this process: an operator's stop, most likely. Not told of a
     /// unit whose stops are healed.
     Stopped { unit: UnitName },
+    /// A stop job that is not of this process found a unit down, and left it so. Told of no
+    /// other unit than one that is loaded.
+    StopOrdered { unit: UnitName },
     /// A unit that was down is up by a start or restart job that is not of this
     /// process. A job that came while one of ours was under way, or a unit that
     /// a socket or timer starts, is never told so.

@@ -269,12 +269,19 @@ impl Task {
                     && !history.was_up()
                     && status.should_have_gone_on() =>
             {
+                if !history.ran_since_job() {
+                    self.tell(WatchEvent::StopOrdered { unit: unit.clone() })?;
+                }
                 self.ended(status)
             }
             Sign::MaybeStarted => {
                 // It may have failed again since.
                 if !status.is_up() && !history.was_up() {
-                    Ok(())
+                    // A start is a run of its own, unless a condition keeps it from one.
+                    if history.ran_since_job() || status.start_rules.unmet {
+                        return Ok(());
+                    }
+                    self.tell(WatchEvent::StopOrdered { unit: unit.clone() })
                 } else if status.triggered_by.is_empty() {
                     self.tell(WatchEvent::StartedByOperator {
                         unit: unit.clone(),

@@ -67,6 +67,8 @@ pub(crate) struct UnitHistory {
     pub(crate) run: Run,
     /// The run that failed, while systemd is about to start the unit again.
     crashed: Option<Run>,
+    /// The last run when the latest job was queued.
+    run_before_job: Option<String>,
 }
 
 /// A run of a unit, as far as signals tell.
@@ -107,6 +109,7 @@ impl UnitHistory {
             looping: false,
             run: Run::default(),
             crashed: None,
+            run_before_job: None,
         }
     }
 
@@ -283,8 +286,14 @@ impl UnitHistory {
         })
     }
 
+    /// Whether the unit has run since the latest job was queued.
+    pub(crate) fn ran_since_job(&self) -> bool {
+        self.run.invocation != self.run_before_job
+    }
+
     /// A job was queued.
     pub(crate) fn job_new(&mut self, id: u32, maybe_own: bool) {
+        self.run_before_job.clone_from(&self.run.invocation);
         self.job = Some(SeenJob {
             id,
             maybe_own,
@@ -455,6 +464,24 @@ mod tests {
         // What never ran has not ended.
         let mut history = UnitHistory::new(false, RunPolicy::Always);
         assert_eq!(history.glimpse(now, inactive()), None);
+    }
+
+    #[test]
+    fn a_stop_of_what_is_down_is_no_run_and_a_start_is_one() {
+        let now = Instant::now();
+        let mut history = UnitHistory::new(false, RunPolicy::OnFailure);
+        let failed = |run| unit(ActiveState::Failed, "failed", run, 7);
+        assert_eq!(history.glimpse(now, failed("a")), Some(Sign::Failed));
+        history.job_new(3, false);
+        assert_eq!(
+            history.job_removed(3, "done", false),
+            Some(Sign::MaybeStarted)
+        );
+        assert!(!history.ran_since_job());
+        history.job_new(4, false);
+        let _ = history.glimpse(now, failed("b"));
+        let _ = history.job_removed(4, "done", false);
+        assert!(history.ran_since_job());
     }
 
     #[test]

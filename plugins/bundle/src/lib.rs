@@ -33,6 +33,7 @@ static BUILTINS: &[Builtin] = &[
     builtin!("scale"),
     builtin!("content-restore"),
     builtin!("stale-files"),
+    builtin!("circuit-breaker"),
     builtin!("drain"),
     builtin!("service-restart"),
     builtin!("disk-relief"),

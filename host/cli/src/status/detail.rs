@@ -7,7 +7,7 @@ use prunella_api::{BudgetStatus, PortStatus, ProbeStatus, ServiceDetail};
 use prunella_core::{
     Timestamp,
     duration::written,
-    remedy::Applied,
+    remedy::{Applied, Undo},
     service::{RunPolicy, StartLimit},
     text::capital,
 };
@@ -265,10 +265,15 @@ fn applied(one: &Applied, now: Timestamp) -> (String, Style) {
     if let Some(trouble) = &one.trouble {
         return (format!("{done}: cannot be undone: {trouble}"), BAD);
     }
-    let line = if one.is_lent() {
+    let undo = format!("prunella undo {}", one.incident);
+    let line = if let Undo::CloseCircuit(opened) = &one.undo {
+        format!(
+            "{done} ({}× in a row); tried at {until}, `{undo}` closes it",
+            opened.times
+        )
+    } else if one.is_lent() {
         format!("{done}, until {until} at the latest")
     } else {
-        let undo = format!("prunella undo {}", one.incident);
         format!("{done}; until {until}, `{undo}` brings it back")
     };
     (line, PLAIN)

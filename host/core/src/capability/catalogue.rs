@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, call, checks, cleanup, config_update, file_repair, file_restore,
-    instances, memory, mode, offenders, process_control, release, set_aside, signal, stale_file,
-    traffic, unit_control, unit_limits, zombies,
+    Termination, UnitStatus, call, checks, circuit, cleanup, config_update, file_repair,
+    file_restore, instances, memory, mode, offenders, process_control, release, set_aside, signal,
+    stale_file, traffic, unit_control, unit_limits, zombies,
 };
 use crate::remedy::REMEDY_KINDS;
 
@@ -176,6 +176,8 @@ acts! {
     RepairTarget = file_repair::TARGET;
     RunCheck = checks::RUN;
     MakeCall = call::SEND;
+    OpenCircuit = circuit::OPEN;
+    HalfOpenCircuit = circuit::HALF_OPEN;
     RollBack = release::ROLL_BACK;
     SendSignal = signal::SEND;
     Cleanup = cleanup::RUN;

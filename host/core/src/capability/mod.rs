@@ -83,6 +83,7 @@ macro_rules! catalogue {
                 UnitWait: Wait -> UnitStatus;
             }
             Act call "call" "" {}
+            Act circuit "circuit" "" {}
             Act checks "checks" "" {
                 CheckRun: Run -> CheckReport;
             }
@@ -235,6 +236,18 @@ macro_rules! plain_acts {
             act checks {
                 run(name: String) -> Report: calls::Run { name };
             }
+            act circuit {
+                open(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::OpenCircuit,
+                    name,
+                    undo: None,
+                };
+                half_open(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::HalfOpenCircuit,
+                    name,
+                    undo: None,
+                };
+            }
             act cleanup {
                 run(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::Cleanup,
@@ -384,6 +397,7 @@ macro_rules! plain_acts {
 pub mod call;
 pub mod catalogue;
 pub mod checks;
+pub mod circuit;
 pub mod cleanup;
 pub mod clock;
 pub mod config_update;

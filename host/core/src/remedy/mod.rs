@@ -15,6 +15,7 @@
 
 mod applied;
 mod call;
+mod circuit;
 mod cleanup;
 mod config_update;
 mod file_restore;
@@ -40,6 +41,7 @@ use crate::UnitName;
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     call::{Call, CallMethod, CallSecret, SecretUse},
+    circuit::{Circuit, Isolation, OpenedCircuit},
     cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
     config_update::{ConfigFormat, ConfigUpdate, ConfigValues, NoNextValue},
     file_restore::{FileRestore, ReplacedContent},
@@ -97,6 +99,7 @@ macro_rules! remedies {
 
 remedies! {
     Call "call";
+    Circuit "circuit";
     Cleanup "cleanup";
     ConfigUpdate "config-update";
     FileRestore "file-restore";
@@ -141,6 +144,11 @@ pub trait DeclaredRemedy {
         &[]
     }
 
+    /// Whether it stops the service's own unit.
+    fn stops_the_service(&self) -> bool {
+        false
+    }
+
     /// The units that it acts on, beside the service's own.
     fn units(&self) -> Vec<&UnitName> {
         Vec::new()
@@ -177,6 +185,11 @@ impl Remedy {
     /// As [`DeclaredRemedy::stops`].
     pub fn stops(&self) -> &[UnitName] {
         self.declared().stops()
+    }
+
+    /// As [`DeclaredRemedy::stops_the_service`].
+    pub fn stops_the_service(&self) -> bool {
+        self.declared().stops_the_service()
     }
 
     /// As [`DeclaredRemedy::units`].

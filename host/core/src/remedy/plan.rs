@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ChangedTraffic, EnteredMode, InstanceServer, LinkChange, MovedAside, MovedLimits,
-    PackageChange, PackageVersion, ReplacedContent, StartedInstance,
+    OpenedCircuit, PackageChange, PackageVersion, ReplacedContent, StartedInstance,
 };
 use crate::{UnitName, health::bytes, text::one_line};
 
@@ -206,6 +206,8 @@ pub enum Undo {
     LeaveMode(EnteredMode),
     /// As long as nobody else has changed it since.
     RestoreTraffic(ChangedTraffic),
+    /// The service is no longer kept down: it is started.
+    CloseCircuit(OpenedCircuit),
 }
 
 impl fmt::Display for Undo {
@@ -233,6 +235,9 @@ impl fmt::Display for Undo {
             ),
             Self::LeaveMode(entered) => write!(f, "leave mode `{}`", entered.name),
             Self::RestoreTraffic(changed) => changed.fmt(f),
+            Self::CloseCircuit(opened) => {
+                write!(f, "close circuit `{}`: start {}", opened.name, opened.unit)
+            }
         }
     }
 }
@@ -257,6 +262,8 @@ pub enum LeaseEnds {
     Undone,
     /// It can no longer be undone: what was kept for that is deleted.
     Kept,
+    /// The service is tried, by the next attempt at its incident.
+    Tried,
 }
 
 /// Why something is undone.

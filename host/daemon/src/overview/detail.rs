@@ -18,7 +18,7 @@ use prunella_core::{
     contract::milliseconds,
     incident::EndingKind,
     oversight::Approval,
-    remedy::{Applied, AppliedState},
+    remedy::{Applied, AppliedState, Undo},
     service::{DeclaredProbe, ProbeKind, Service},
     situation::Situation as _,
     summary::{Filter, Summary},
@@ -89,6 +89,9 @@ pub(crate) fn of_service(
         .unwrap_or_default();
     let budget = budget_of(asked, service, now);
     let host = asked.linux.host_for(Arc::new(service.clone()));
+    let applied = store
+        .map(|store| applied(store, service))
+        .unwrap_or_default();
     ServiceDetail {
         at: now,
         // systemd gives the name where a unit has no description.
@@ -109,13 +112,18 @@ pub(crate) fn of_service(
             .collect(),
         failure: failure(&host, deadline, status, incidents.first()),
         denied_until: denials.iter().map(|one| one.until).max(),
-        obstacles: stands_in_the_way(asked, service, status, &past, &budget),
+        obstacles: stands_in_the_way(
+            asked,
+            service,
+            status,
+            &past,
+            &budget,
+            is_isolated(&applied),
+        ),
         budget,
         pauses: pausing.map(pauses::shown).collect(),
         expected_work,
-        applied: store
-            .map(|store| applied(store, service))
-            .unwrap_or_default(),
+        applied,
         denied: store
             .zip(needs_people.as_ref())
             .is_some_and(|(store, needy)| denies_an_order(store, needy, &denials)),
@@ -130,6 +138,13 @@ fn applied(store: &Store, service: &Service) -> Vec<Applied> {
     let mut leases = store.leases().unwrap_or_default();
     leases.retain(|one| one.unit == service.unit && one.state != AppliedState::Undone);
     leases
+}
+
+/// Whether an open circuit isolates the service.
+fn is_isolated(applied: &[Applied]) -> bool {
+    applied
+        .iter()
+        .any(|one| matches!(one.undo, Undo::CloseCircuit(_)))
 }
 
 /// What people have denied in an incident, as far as that stands.
@@ -309,6 +324,7 @@ fn stands_in_the_way(
     status: &UnitStatus,
     past: &Past,
     budget: &BudgetStatus,
+    is_isolated: bool,
 ) -> Vec<String> {
     let kill_switch = asked.paths.kill_switch();
     let situation = HealerSituation {
@@ -316,6 +332,7 @@ fn stands_in_the_way(
         mistake: asked.config.mistake_of(&service.unit),
         pauses: &past.pauses,
         protected: &asked.config.protected(),
+        is_isolated,
         situation: asked.linux.as_ref(),
     };
     let mut found: Vec<String> = obstacles(&situation, service, status)

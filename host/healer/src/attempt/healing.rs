@@ -15,7 +15,7 @@ use prunella_core::{
 };
 use prunella_engine::Call;
 
-use super::{Attempt, AttemptOutcome, LOOK};
+use super::{Attempt, AttemptOutcome, LOOK, circuit::opens_circuits};
 use crate::{
     kernel::Phase,
     proof::{NotStable, Prover, Well},
@@ -56,7 +56,7 @@ impl Attempt<'_> {
         loaded: &Loaded,
         related: &BTreeSet<UnitName>,
     ) -> Healing {
-        let instead = if position == 0 {
+        let instead = if position == 0 || opens_circuits(loaded) {
             None
         } else {
             self.wait_for_budget()
@@ -68,6 +68,9 @@ impl Attempt<'_> {
         let healing = instead.unwrap_or_else(|| self.heal_with(name, loaded, related));
         if self.trail.actions() > first {
             if matches!(healing, Healing::Not(_)) {
+                if let Some((opened, wait)) = self.trail.opened_circuit(first) {
+                    return Healing::Over(self.isolated(&opened, wait));
+                }
                 self.undo_from(first);
             }
             self.healer.lease_news.tell();
@@ -270,7 +273,10 @@ impl Attempt<'_> {
             after,
         });
         (self.acted)();
-        (self.answers)();
+        // At an open circuit nobody who needs it is started before it is closed.
+        if self.open_circuit().is_none() {
+            (self.answers)();
+        }
         if !self.nothing_failed() {
             self.diagnose();
         }

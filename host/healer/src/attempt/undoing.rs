@@ -7,24 +7,28 @@ use prunella_core::{
 
 use super::{Attempt, AttemptOutcome};
 use crate::{
+    circuits,
     clock::wall_clock,
     undo::{Wish, undo, undone},
 };
 
 impl Attempt<'_> {
     /// Undoes what an attempt before was cut off in: whether it was done is not known, and
-    /// undoing what was not done changes nothing.
+    /// undoing what was not done changes nothing. A circuit is open where the service is down.
     pub(super) fn undo_cut_off(&self) {
         if self.trail.was_interrupted() {
             self.undo_those(UndoReason::CutOff, |applied| {
-                applied.state == AppliedState::Intended
+                applied.state == AppliedState::Intended && circuits::opened(applied).is_none()
             });
         }
     }
 
-    /// Undoes what was done from this act on: it did not help.
+    /// Undoes what was done from this act on: it did not help. A circuit that was opened stays
+    /// open.
     pub(super) fn undo_from(&self, first: u32) {
-        self.undo_those(UndoReason::NoHelp, |applied| applied.action >= first);
+        self.undo_those(UndoReason::NoHelp, |applied| {
+            applied.action >= first && circuits::opened(applied).is_none()
+        });
     }
 
     /// Undoes what is not to outlast an attempt that ends so.
@@ -35,6 +39,7 @@ impl Attempt<'_> {
                     applied.is_lent() && applied.lease.is_some_and(|lease| lease.calm.is_zero())
                 });
                 self.goes_back_early();
+                self.close_circuit(UndoReason::Well);
             }
             AttemptOutcome::Ended(Ending::Escalated { .. }) => self.undo_from(0),
             _ => {}

@@ -179,6 +179,10 @@ impl Shared {
             }
         );
         let continued = matches!(ending, Ending::Continued { .. });
+        let is_isolated = retried && self.open_circuit(unit).is_some();
+        if !retried {
+            self.forget_circuit(unit);
+        }
         let question = if retried {
             self.question(incident)
         } else {
@@ -194,7 +198,12 @@ impl Shared {
         } = &ending
             && let Some(task) = state.tasks.get_mut(unit)
         {
-            let waits = task.wait_for_people(at.since(wall_clock()), question);
+            let left = at.since(wall_clock());
+            let waits = if is_isolated {
+                task.wait(left, WaitsFor::Circuit)
+            } else {
+                task.wait_for_people(left, question)
+            };
             task.known = incident.attempt;
             task.incident.attempt += 1;
             task.blocked = 0;
@@ -206,7 +215,10 @@ impl Shared {
         } else {
             state.tasks.remove(unit);
         }
-        state.wake_blocked(unit, healthy);
+        // Nobody is started against an open circuit: who waits for it waits on.
+        if !is_isolated {
+            state.wake_blocked(unit, healthy);
+        }
         state
             .ended
             .insert(unit.clone(), (incident.id.clone(), ending));

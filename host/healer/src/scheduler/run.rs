@@ -280,6 +280,14 @@ impl Shared {
                 detail: String::new(),
             }));
         }
+        if waits_for == WaitsFor::Circuit {
+            let is_isolated = || {
+                let status = self.look_at(&service.unit);
+                status.is_some_and(|status| self.is_isolated(&status))
+            };
+            let waits_on = !asked_for && !is_due && is_isolated();
+            return waits_on.then_some(AttemptOutcome::NothingNew(Duration::ZERO, None));
+        }
         let current = self.healer.current();
         let decision = decide(
             &self.healer,
@@ -368,7 +376,7 @@ impl Shared {
 
     /// Takes an incident's ending back, unless another one is open for the unit
     /// by now.
-    fn reopen(&self, incident: &Incident) -> Result<(), AttemptOutcome> {
+    pub(super) fn reopen(&self, incident: &Incident) -> Result<(), AttemptOutcome> {
         let Some(store) = self.healer.settings.store.as_ref() else {
             return Ok(());
         };

@@ -137,6 +137,8 @@ pub(super) enum WaitsFor {
     /// Another try, after a person has denied what would end a process: that may end by
     /// itself before.
     Denied,
+    /// Its time: the service is isolated by an open circuit, and tried then.
+    Circuit,
     /// What held it back to pass.
     Hold(LeftAlone),
 }

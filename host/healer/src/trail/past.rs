@@ -1,12 +1,13 @@
 //! What the steps of an incident say of the way that it has come.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use prunella_core::{
     Monotonic, StrategyName, Timestamp, UnitName,
     diagnosis::Finding,
     incident::Ending,
     policy::Act,
+    remedy::{OpenedCircuit, Undo},
     text::without_numbers,
     trail::{Awaited, Entry, LatestFailure, Step},
 };
@@ -58,6 +59,33 @@ pub(super) fn stopped(steps: &[Entry], unit: &UnitName) -> bool {
         _ => None,
     });
     last == Some(Act::Stop)
+}
+
+/// The circuit that an act among these steps has opened, the latest from `first` on, and for
+/// how long.
+pub(super) fn opened_circuit(steps: &[Entry], first: u32) -> Option<(OpenedCircuit, Duration)> {
+    steps.iter().rev().find_map(|entry| match &entry.step {
+        Step::ActIntended {
+            action,
+            plan: Some(plan),
+            ..
+        } if *action >= first && has_changed(steps, *action) => match (&plan.undo, plan.lease) {
+            (Some(Undo::CloseCircuit(opened)), Some(lease)) => Some((opened.clone(), lease.lasts)),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+/// Whether an act has changed something, by its receipt.
+fn has_changed(steps: &[Entry], wanted: u32) -> bool {
+    steps.iter().any(|entry| {
+        matches!(
+            &entry.step,
+            Step::ActEnded { action, receipt: Some(receipt), .. }
+                if *action == wanted && receipt.changed
+        )
+    })
 }
 
 /// The failed run's last lines among these steps.

@@ -4,6 +4,7 @@
 //! ([`helper`]).
 
 mod call;
+mod circuit;
 mod cleanup;
 mod config_update;
 mod file_restore;
@@ -41,7 +42,7 @@ use prunella_core::{
 
 pub(crate) use self::live::LiveUnits;
 use self::{
-    call::CallHere, cleanup::CleanupHere, config_update::ConfigUpdateHere,
+    call::CallHere, circuit::CircuitHere, cleanup::CleanupHere, config_update::ConfigUpdateHere,
     file_restore::FileRestoreHere, helper::Helper, instances::InstancesHere, memory::MemoryHere,
     mode::ModeHere, offenders::OffendersHere, release::ReleaseHere, set_aside::SetAsideHere,
     stale_file::StaleFileHere, traffic::TrafficHere, unit_limits::LimitsHere, zombies::ZombiesHere,
@@ -130,6 +131,15 @@ impl LinuxRemedies {
         }
     }
 
+    /// Of the service that a circuit isolates.
+    fn circuit(&self) -> CircuitHere<'_> {
+        CircuitHere {
+            unit: &self.service.unit,
+            start_limit: self.service.start_limit,
+            tools: &self.tools,
+        }
+    }
+
     fn instances(&self) -> InstancesHere<'_> {
         InstancesHere {
             units: &*self.tools.units,
@@ -202,6 +212,10 @@ impl LinuxRemedies {
                 &self.service.unit,
             ),
             Remedy::Call(declared) => Ok(call::plan(&of.name, declared)),
+            // How often it has failed is in the store.
+            Remedy::Circuit(_) => Ok(Plan::nothing(
+                "how often the service has failed is not known without the incident store",
+            )),
             // What it was before is in the store.
             Remedy::Release(_) => Ok(Plan::nothing(
                 "which releases are proven is not known without the incident store",
@@ -226,6 +240,14 @@ impl LinuxRemedies {
         match (self.declared(apply.act, &apply.name)?, &apply.undo) {
             (Remedy::Call(declared), _) => {
                 CallHere::new(&self.helper).apply(deadline, &apply.name, declared)
+            }
+            (Remedy::Circuit(_), Some(Undo::CloseCircuit(opened)))
+                if apply.act == Act::OpenCircuit =>
+            {
+                self.circuit().open(deadline, opened)
+            }
+            (Remedy::Circuit(_), None) if apply.act == Act::HalfOpenCircuit => {
+                self.circuit().half_open(deadline)
             }
             (Remedy::Cleanup(declared), _) => {
                 CleanupHere::new(&self.helper).apply(deadline, &apply.name, declared)
@@ -283,7 +305,8 @@ impl LinuxRemedies {
                 ZombiesHere::new(&self.tools.live).apply(deadline, &self.service.unit)
             }
             (
-                Remedy::ConfigUpdate(_)
+                Remedy::Circuit(_)
+                | Remedy::ConfigUpdate(_)
                 | Remedy::FileRestore(_)
                 | Remedy::MemoryReclaim(_)
                 | Remedy::Mode(_)
@@ -316,6 +339,7 @@ impl LinuxRemedies {
         self.helper.stop_orphans(deadline)?;
         self.tools.checks.stop_orphans(deadline)?;
         match (&back.undo, back.discard) {
+            (Undo::CloseCircuit(opened), _) => self.circuit().close(deadline, opened),
             (Undo::LeaveMode(entered), _) => self.mode().undo(deadline, entered),
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),
             (Undo::Relink(change), false) => ReleaseHere::new(&self.helper).undo(deadline, change),

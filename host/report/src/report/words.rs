@@ -293,6 +293,8 @@ pub fn act(act: &str, target: &str) -> String {
         "file-repair.owner" => format!("restore the owner of {target}"),
         "file-repair.target" => format!("restore the target of symlink {target}"),
         "checks.run" => format!("run check {target}"),
+        "circuit.open" => format!("open the circuit {target}"),
+        "circuit.half-open" => format!("try the service at its open circuit {target}"),
         "cleanup.run" => format!("clean up {target}"),
         "config-update.run" => format!("change the declared value of {target}"),
         "instances.up" => format!("start one more instance of `{target}`"),

@@ -5,17 +5,17 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use prunella_core::{
     Timestamp, UnitName,
     capability::{
-        Answer,
+        Act, Answer, UnitAct,
         filesystems::percent_used,
         remedies::{Apply, PlanOf, TakeBack},
     },
     remedy::{
-        Amount, Bounds, Call, CallMethod, ChangedTraffic, Cleanup, CleanupFolder, CleanupOf,
-        ConfigFormat, ConfigUpdate, ConfigValues, EnteredMode, FileRestore, HaproxyServer,
-        Instances, Lease, LeaseEnds, LinkChange, MemoryReclaim, Mode, MovedAside, MovedLimits,
-        Offender, Plan, Receipt, Release, ReleaseOf, Remedy, ReplacedContent, ServerState,
-        SetAside, Signal, SignalName, StaleFile, TraceKind, Traffic, TrafficChange, TrafficWay,
-        Undo, UnitLimits, UnitProperty, Zombies,
+        Amount, Bounds, Call, CallMethod, ChangedTraffic, Circuit, Cleanup, CleanupFolder,
+        CleanupOf, ConfigFormat, ConfigUpdate, ConfigValues, EnteredMode, FileRestore,
+        HaproxyServer, Instances, Isolation, Lease, LeaseEnds, LinkChange, MemoryReclaim, Mode,
+        MovedAside, MovedLimits, Offender, OpenedCircuit, Plan, Receipt, Release, ReleaseOf,
+        Remedy, ReplacedContent, ServerState, SetAside, Signal, SignalName, StaleFile, TraceKind,
+        Traffic, TrafficChange, TrafficWay, Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
 
@@ -157,6 +157,21 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
             }),
             None,
         ),
+        "circuit" => (
+            Remedy::Circuit(Circuit {
+                failures: 3,
+                window: Duration::from_secs(600),
+                wait: Duration::from_secs(30),
+                wait_most: Duration::from_secs(300),
+                isolation: Isolation::Stop,
+            }),
+            Some(Undo::CloseCircuit(OpenedCircuit {
+                name: name.to_owned(),
+                unit: UnitName::new(format!("{name}.service")).ok()?,
+                times: 1,
+                isolation: Isolation::Stop,
+            })),
+        ),
         "release" => (
             Remedy::Release(Release {
                 of: ReleaseOf::Path(path.clone()),
@@ -253,6 +268,14 @@ impl World {
         if let Some(because) = &remedy.nothing {
             return Ok(Plan::nothing(because));
         }
+        if of.act == Act::HalfOpenCircuit {
+            let unit = &self.service.unit;
+            return Ok(if self.applied.contains(&of.name) {
+                Plan::to(format!("start {unit} at its open circuit `{}`", of.name))
+            } else {
+                Plan::nothing(format!("circuit `{}` is closed", of.name))
+            });
+        }
         if self.applied.contains(&of.name) && !remedy.again {
             return Ok(Plan::nothing("it was applied already"));
         }
@@ -280,6 +303,11 @@ impl World {
             .and_then(|remedy| remedy.fails.clone())
         {
             return Err(failure);
+        }
+        if apply.act == Act::HalfOpenCircuit {
+            let unit = self.service.unit.clone();
+            self.queue(&unit, UnitAct::Start)?;
+            return Ok(Receipt::done(format!("started {unit}")));
         }
         self.applied.push(apply.name.clone());
         let remedy = self.remedies.get(&apply.name).cloned();

@@ -40,6 +40,7 @@ mod probes;
 mod reboots;
 mod receiver;
 mod remedies;
+mod remedies_circuit;
 mod remedies_config;
 mod remedies_content;
 mod remedies_disk;

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod call;
+mod circuit;
 mod cleanup;
 mod config_update;
 mod file_restore;
@@ -36,6 +37,7 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 /// The tables, with what reads each.
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("call", "[[call]]", call::read),
+    ("circuit", "[[circuit]]", circuit::read),
     ("cleanup", "[[cleanup]]", cleanup::read),
     ("config-update", "[[config-update]]", config_update::read),
     ("file-restore", "[[file-restore]]", file_restore::read),
@@ -75,6 +77,7 @@ pub(super) fn read(
                 && first_of(reader, &mut seen, "remedy", &name, &at)
                 && let Some(remedy) = remedy
                 && !makes_way_for_itself(reader, &remedy, service, &at)
+                && !is_second_circuit(reader, &remedy, service, &at)
             {
                 check_against(reader, &at, service, &remedy);
                 places.insert(name.clone(), reader.source.place(at.clone()));
@@ -105,6 +108,26 @@ fn makes_way_for_itself(
         );
     }
     itself
+}
+
+/// Whether the service has a circuit already, which is a mistake: it is isolated or not.
+fn is_second_circuit(
+    reader: &mut Reader<'_>,
+    remedy: &Remedy,
+    service: &Service,
+    at: &Range<usize>,
+) -> bool {
+    let is_circuit = |remedy: &Remedy| matches!(remedy, Remedy::Circuit(_));
+    let first = service.remedies.iter().find(|(_, other)| is_circuit(other));
+    let Some((first, _)) = first.filter(|_| is_circuit(remedy)) else {
+        return false;
+    };
+    reader.error_help(
+        at.clone(),
+        format!("{} has a second circuit, beside `{first}`", service.unit),
+        "declare one: a service is isolated, or it is not",
+    );
+    true
 }
 
 /// What a remedy names has to be declared, and the service itself is not stopped by one: it

@@ -2,7 +2,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::{
     UnitName,
-    remedy::{Bounds, Instances, MemoryReclaim, Offender, Remedy, UnitProperty, Zombies},
+    remedy::{
+        Bounds, Circuit, Instances, Isolation, MemoryReclaim, Offender, Remedy, UnitProperty,
+        Zombies,
+    },
 };
 use rstest::rstest;
 
@@ -51,6 +54,29 @@ fn what_limits_make_of_it() {
             (UnitProperty::CpuQuota, quota)
         ])
     );
+}
+
+#[test]
+fn what_a_circuit_makes_of_it() {
+    let found = remedies(
+        "[[circuit]]\nname = \"shop\"\nfailures = 5\nwindow = \"1h\"\nwait = \"10s\"\nwait-most = \"1m\"\n",
+    );
+    let seconds = Duration::from_secs;
+    let circuit = |failures, window, wait, wait_most| {
+        Remedy::Circuit(Circuit {
+            failures,
+            window: seconds(window),
+            wait: seconds(wait),
+            wait_most: seconds(wait_most),
+            isolation: Isolation::Stop,
+        })
+    };
+    assert_eq!(found["shop"], circuit(5, 3_600, 10, 60));
+    let found = remedies("[[circuit]]\nname = \"shop\"\n");
+    assert_eq!(found["shop"], circuit(3, 600, 30, 300));
+    // One wait that is longer than usual is the most as well.
+    let found = remedies("[[circuit]]\nname = \"shop\"\nwait = \"10m\"\n");
+    assert_eq!(found["shop"], circuit(3, 600, 600, 600));
 }
 
 #[test]
@@ -160,6 +186,18 @@ fn what_the_others_make_of_it() {
 #[case::more_than_the_most(
     "[[instances]]\nname = \"a\"\ntemplate = \"app@.service\"\nmin = 3\nmax = 2",
     "`min` is 3, and must not be more than `max`, 2"
+)]
+#[case::one_failure(
+    "[[circuit]]\nname = \"a\"\nfailures = 1",
+    "`failures` must lie between 2 and 100"
+)]
+#[case::most_is_less(
+    "[[circuit]]\nname = \"a\"\nwait = \"1m\"\nwait-most = \"30s\"",
+    "`wait-most` is 30s, and must not be less than `wait`, 1m"
+)]
+#[case::two_circuits(
+    "[[circuit]]\nname = \"a\"\n[[circuit]]\nname = \"b\"",
+    "web.service has a second circuit, beside `a`"
 )]
 #[case::no_such_check(
     "[[instances]]\nname = \"a\"\ntemplate = \"app@.service\"\nmax = 2\ndrain = \"b\"",
