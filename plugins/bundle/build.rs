@@ -15,6 +15,7 @@ const STRATEGIES: Guests<'_> = Guests {
         ("database-check", "plugins/database-check"),
         ("disk-relief", "plugins/disk-relief"),
         ("degrade", "plugins/degrade"),
+        ("failover", "plugins/failover"),
         ("environment-check", "plugins/environment-check"),
         ("memory-relief", "plugins/memory-relief"),
         ("port-conflict", "plugins/port-conflict"),

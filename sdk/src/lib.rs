@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`call`], [`cleanup`], [`file_restore`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`stale_file`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
+//! | [`call`], [`cleanup`], [`failover`], [`file_restore`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`stale_file`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 //! | [`relief`] | those of its steps | remedies for a symptom, the mildest first, each measured |
 
@@ -93,6 +93,7 @@ pub mod filesystems {
     }
 }
 
+pub mod failover;
 pub mod health;
 pub mod history;
 mod incident;
@@ -137,7 +138,7 @@ pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, call, checks, cleanup, clock, debug, description,
-        error, file_repair, file_restore, files, health, history, info, instances, logs, memory,
+        error, failover, file_repair, file_restore, files, health, history, info, instances, logs, memory,
         metrics, mode, offenders, ports, probes, process_control, processes, recovery, release,
         relief, remedies, resources, set_aside, settings, signal, stale_file, state, unit_control,
         unit_limits, units, warn, zombies,

@@ -354,15 +354,20 @@ impl Authority<'_> {
 
     /// Whether nothing stops with what a remedy stops but what it names.
     fn may_stop_with_remedy(&self, act: Act, remedy: &Remedy, facts: &impl Facts) -> Answer<()> {
-        for unit in remedy.stops() {
+        let itself = remedy.stops_itself().then_some(&self.service.unit);
+        for unit in remedy.stops().iter().chain(itself) {
             let status = facts.unit(unit)?;
             for other in dependents(&status, facts)? {
                 if facts.protected().covers(&other.name) || !remedy.stops().contains(&other.name) {
+                    let allow = if remedy.stops_itself() {
+                        "which nothing allows"
+                    } else {
+                        "to allow that, name it in the remedy's `stop`"
+                    };
                     return Err(Failure::denied(
                         "would-stop-others",
                         format!(
-                            "{act} would stop {unit} and with it {}; to allow that, name it in the \
-                             remedy's `stop`",
+                            "{act} would stop {unit} and with it {}; {allow}",
                             other.name
                         ),
                     ));

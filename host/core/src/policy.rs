@@ -142,6 +142,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "disk-relief",
     "cache-reset",
     "rollback",
+    "failover",
     "degrade",
 ];
 
@@ -165,6 +166,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "rollback" => Grants::on_self([Act::RollBack].into_iter().chain(BRING_UP)),
         "reload" => Grants::on_self([Act::SendSignal, Act::MakeCall, Act::Reload]),
         "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
+        "failover" => Grants::on_self([Act::SwitchOver]),
         "content-restore" => Grants::on_self([Act::RestoreFile].into_iter().chain(BRING_UP)),
         "stale-files" => Grants::on_self([Act::RemoveStale].into_iter().chain(BRING_UP)),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
@@ -187,6 +189,7 @@ pub fn builtin_needs(name: &str) -> &'static [&'static str] {
         "process-relief" => &["zombies", "unit-limits"],
         "reload" => &["signal", "call"],
         "rollback" => &["release"],
+        "failover" => &["failover"],
         "degrade" => &["mode"],
         _ => &[],
     }

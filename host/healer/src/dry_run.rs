@@ -15,7 +15,7 @@ use std::{
 use prunella_core::{
     Failure, Timestamp, UnitName,
     capability::{
-        ActiveState, Answer, Call, CheckReport, FileKind, FileStatus, Goal, Host, HostCalls, Job,
+        Act, ActiveState, Answer, Call, CheckReport, FileKind, FileStatus, Goal, Host, HostCalls, Job,
         Operation as _, PortHolder, ProbeAnswer, Process, ProcessInfo, Repair, Reply, Termination,
         Token, UnitAct, UnitStatus, checks, clock, file_repair, files, ports, probes,
         process_control, processes, remedies, unit_control, units,
@@ -315,6 +315,10 @@ impl Overlay {
             name: apply.name.clone(),
         };
         let plan = self.real.ask(deadline, of)?;
+        if plan.eligible && apply.act == Act::SwitchOver {
+            // What takes its place is assumed to serve as well.
+            self.assume(&self.service.unit, Assumed::Up);
+        }
         Ok(Receipt {
             predicted: plan.amount,
             ..Receipt::done(format!("{} (assumed)", plan.summary))

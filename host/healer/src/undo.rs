@@ -8,7 +8,9 @@ use prunella_core::{
     capability::{Host, remedies::TakeBack},
     incident::IncidentId,
     policy::Act,
-    remedy::{Applied, AppliedState, LeaseEnds, UndoOutcome, UndoReason},
+    remedy::{
+        Applied, AppliedState, FailedOver, Lease, LeaseEnds, Undo, UndoOutcome, UndoReason,
+    },
     service::Service,
     trail::{Entry, Record, Step},
 };
@@ -18,6 +20,8 @@ use crate::{HealerError, clock::wall_clock, healer::Healer, lock::UnitLock};
 
 /// How long undoing one act may take.
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long failing back may take: one unit is stopped, and another started.
+const FAILING_BACK: Duration = Duration::from_secs(200);
 /// How long deleting may take what was kept for that.
 const DELETING: Duration = Duration::from_secs(310);
 /// What could not be undone at the end of its lease is tried again after so long.
@@ -31,9 +35,27 @@ pub(crate) struct Wish<'a> {
 }
 
 /// Undoes an act, and keeps what is left of it. Answers with what was done.
-pub(crate) fn undo(store: &Store, host: &Host, applied: &Applied) -> Result<String, Failure> {
-    let result = take_back(host, applied, false);
+pub(crate) fn undo(
+    store: &Store,
+    host: &Host,
+    applied: &Applied,
+    why: UndoReason,
+) -> Result<String, Failure> {
+    intend_to_fail_back(store, applied, why)?;
+    let result = take_back(host, applied, why, false);
     let kept = match &result {
+        // It was cut off in the moment after it was done.
+        Err(failure) if failure.is(FailedOver::COMPLETE) => store.keep_applied(&Applied {
+            state: AppliedState::Applied,
+            ..applied.clone()
+        }),
+        // Whoever tries that again and again takes the service down again and again.
+        Err(failure) if failure.is(FailedOver::DID_NOT_FAIL_BACK) => store.keep_applied(&Applied {
+            trouble: Some(failure.message.clone()),
+            lease: None,
+            early: None,
+            ..applied.clone()
+        }),
         // What it left behind is deleted at the end.
         Ok(_)
             if applied
@@ -63,6 +85,25 @@ pub(crate) fn undo(store: &Store, host: &Host, applied: &Applied) -> Result<Stri
     result
 }
 
+/// Neither may serve for a while when a service fails back. So it stands in the store before,
+/// as a lease that is over: whoever comes after a process that was killed meanwhile goes on.
+fn intend_to_fail_back(store: &Store, applied: &Applied, why: UndoReason) -> Result<(), Failure> {
+    let goes_on = matches!(why, UndoReason::CutOff | UndoReason::NoHelp);
+    if goes_on || applied.failed_over().is_none() {
+        return Ok(());
+    }
+    let over = Lease {
+        lasts: Duration::ZERO,
+        ends: LeaseEnds::Undone,
+        calm: Duration::ZERO,
+    };
+    let kept = store.keep_applied(&Applied {
+        lease: Some(over),
+        ..applied.clone()
+    });
+    kept.map_err(|error| Failure::unavailable("no-store", error.to_string()))
+}
+
 /// The step of its incident's trail that tells what became of the wish to undo an act.
 pub(crate) fn undone(applied: &Applied, wish: Wish<'_>, result: Result<String, Failure>) -> Step {
     Step::Undone {
@@ -81,16 +122,30 @@ fn is_unwell(store: &Store, unit: &UnitName) -> bool {
     open.iter().any(|incident| incident.detection.unit == *unit)
 }
 
-fn take_back(host: &Host, applied: &Applied, discard: bool) -> Result<String, Failure> {
+fn take_back(
+    host: &Host,
+    applied: &Applied,
+    why: UndoReason,
+    discard: bool,
+) -> Result<String, Failure> {
     let act = Act::named(&applied.act).ok_or_else(|| {
         Failure::invalid(
             "no-such-act",
             format!("this version of Prunella does not know {}", applied.act),
         )
     })?;
-    let limit = if discard { DELETING } else { LIMIT };
-    let undo = applied.undo.clone();
-    host.ask(Instant::now() + limit, TakeBack { act, undo, discard })
+    let limit = match applied.undo {
+        _ if discard => DELETING,
+        Undo::FailBack(_) => FAILING_BACK,
+        _ => LIMIT,
+    };
+    let back = TakeBack {
+        act,
+        undo: applied.undo.clone(),
+        why,
+        discard,
+    };
+    host.ask(Instant::now() + limit, back)
 }
 
 impl Healer {
@@ -152,10 +207,10 @@ impl Healer {
                 },
                 by: None,
             };
-            let result = undo(store, &host, applied);
+            let result = undo(store, &host, applied, wish.why);
             return self.told(store, applied, wish, result);
         }
-        match take_back(&host, applied, true) {
+        match take_back(&host, applied, UndoReason::LeaseOver, true) {
             Ok(done) => {
                 tracing::info!(prunella_incident = %applied.incident, "{done}");
                 let forgotten = store.forget_applied(&applied.incident, applied.action);
@@ -257,7 +312,7 @@ impl Healer {
                     why: UndoReason::Ordered,
                     by: Some(by),
                 };
-                let result = undo(store, &self.host_of(applied), applied);
+                let result = undo(store, &self.host_of(applied), applied, wish.why);
                 let step = undone(applied, wish, result.clone());
                 self.append(store, &record.incident.id, step);
                 result

@@ -37,6 +37,7 @@ static BUILTINS: &[Builtin] = &[
     builtin!("disk-relief"),
     builtin!("cache-reset"),
     builtin!("rollback"),
+    builtin!("failover"),
     builtin!("degrade"),
 ];
 

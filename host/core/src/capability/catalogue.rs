@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, call, checks, cleanup, file_repair, file_restore, instances, memory,
+    Termination, UnitStatus, call, checks, cleanup, failover, file_repair, file_restore, instances, memory,
     mode, offenders, process_control, release, set_aside, signal, stale_file, unit_control,
     unit_limits, zombies,
 };
@@ -180,6 +180,7 @@ acts! {
     SendSignal = signal::SEND;
     Cleanup = cleanup::RUN;
     EnterMode = mode::ENTER;
+    SwitchOver = failover::SWITCH;
     RestoreFile = file_restore::RUN;
     SetAside = set_aside::RUN;
     RemoveStale = stale_file::REMOVE;

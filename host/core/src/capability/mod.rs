@@ -86,6 +86,7 @@ macro_rules! catalogue {
                 CheckRun: Run -> CheckReport;
             }
             Act cleanup "cleanup" "" {}
+            Act failover "failover" "" {}
             Act file_repair "file-repair" "" {
                 FileRepair: RepairFile -> bool;
             }
@@ -289,6 +290,13 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
+            act failover {
+                switch(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::SwitchOver,
+                    name,
+                    undo: None,
+                };
+            }
             act mode {
                 enter(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::EnterMode,
@@ -360,6 +368,7 @@ pub mod checks;
 pub mod cleanup;
 pub mod clock;
 mod description;
+pub mod failover;
 pub mod file_repair;
 pub mod file_restore;
 pub mod files;

@@ -7,7 +7,7 @@ use super::{
     Act, ActsOn, Budget, Consequence, Described, Description, Durability, Look, OversightRule,
     Reply, StopsAlong, Subject,
 };
-use crate::remedy::Undo;
+use crate::remedy::{Undo, UndoReason};
 
 /// What an act would do with a declared remedy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,6 +33,7 @@ pub struct Apply {
 pub struct TakeBack {
     pub act: Act,
     pub undo: Undo,
+    pub why: UndoReason,
     /// Whether what was kept is deleted instead.
     pub discard: bool,
 }

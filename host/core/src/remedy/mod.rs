@@ -16,6 +16,7 @@
 mod applied;
 mod call;
 mod cleanup;
+mod failover;
 mod file_restore;
 mod instances;
 mod memory_reclaim;
@@ -39,6 +40,7 @@ pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     call::{Call, CallMethod, CallSecret, SecretUse},
     cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
+    failover::{FailedOver, Failover, StandbyIs},
     file_restore::{FileRestore, ReplacedContent},
     instances::{Instances, StartedInstance},
     memory_reclaim::MemoryReclaim,
@@ -89,6 +91,7 @@ macro_rules! remedies {
 remedies! {
     Call "call";
     Cleanup "cleanup";
+    Failover "failover";
     FileRestore "file-restore";
     Instances "instances";
     MemoryReclaim "memory";
@@ -130,6 +133,11 @@ pub trait DeclaredRemedy {
         &[]
     }
 
+    /// Whether it stops the service itself.
+    fn stops_itself(&self) -> bool {
+        false
+    }
+
     /// The units that it acts on, beside the service's own.
     fn units(&self) -> Vec<&UnitName> {
         Vec::new()
@@ -166,6 +174,11 @@ impl Remedy {
     /// As [`DeclaredRemedy::stops`].
     pub fn stops(&self) -> &[UnitName] {
         self.declared().stops()
+    }
+
+    /// As [`DeclaredRemedy::stops_itself`].
+    pub fn stops_itself(&self) -> bool {
+        self.declared().stops_itself()
     }
 
     /// As [`DeclaredRemedy::units`].

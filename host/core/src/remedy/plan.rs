@@ -4,7 +4,9 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EnteredMode, LinkChange, MovedAside, MovedLimits, ReplacedContent, StartedInstance};
+use super::{
+    EnteredMode, FailedOver, LinkChange, MovedAside, MovedLimits, ReplacedContent, StartedInstance,
+};
 use crate::{UnitName, health::bytes, text::one_line};
 
 /// What applying a remedy would come to, now.
@@ -193,6 +195,8 @@ pub enum Undo {
     },
     Relink(LinkChange),
     LeaveMode(EnteredMode),
+    /// The standby is stopped, and the primary may run again.
+    FailBack(FailedOver),
 }
 
 impl fmt::Display for Undo {
@@ -214,6 +218,11 @@ impl fmt::Display for Undo {
                 write!(f, "point {path} to {} again", one_line(from, 200))
             }
             Self::LeaveMode(entered) => write!(f, "leave mode `{}`", entered.name),
+            Self::FailBack(over) => write!(
+                f,
+                "fail back: stop {}, start {}",
+                over.standby, over.primary
+            ),
         }
     }
 }

@@ -16,7 +16,7 @@ use prunella_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{call, cleanup, file_restore, memory, release, set_aside, stale_file};
+use super::{call, cleanup, failover, file_restore, memory, release, set_aside, stale_file};
 use crate::{
     answer::answer,
     own_program::own_program,
@@ -34,6 +34,7 @@ pub(super) enum Request {
     Cleanup(cleanup::Request),
     Memory(memory::Request),
     Call(call::Request),
+    Failover(failover::Request),
     FileRestore(file_restore::Request),
     Release(release::Request),
     SetAside(set_aside::Request),
@@ -178,6 +179,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
             Request::FileRestore(request) => file_restore::carry_out(&request),
             Request::StaleFile(request) => stale_file::carry_out(&request),
             Request::Call(request) => call::carry_out(&request),
+            Request::Failover(request) => failover::carry_out(&request),
             Request::Release(request) => release::carry_out(&request),
             Request::SetAside(request) => set_aside::carry_out(&request),
         });

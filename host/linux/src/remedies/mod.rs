@@ -5,6 +5,7 @@
 
 mod call;
 mod cleanup;
+mod failover;
 mod file_restore;
 pub(crate) mod helper;
 mod in_folder;
@@ -36,7 +37,7 @@ use prunella_core::{
 
 pub(crate) use self::live::LiveUnits;
 use self::{
-    call::CallHere, cleanup::CleanupHere, file_restore::FileRestoreHere, helper::Helper,
+    call::CallHere, cleanup::CleanupHere, failover::FailoverHere, file_restore::FileRestoreHere, helper::Helper,
     instances::InstancesHere, memory::MemoryHere, mode::ModeHere, offenders::OffendersHere,
     release::ReleaseHere, set_aside::SetAsideHere, stale_file::StaleFileHere,
     unit_limits::LimitsHere, zombies::ZombiesHere,
@@ -121,6 +122,14 @@ impl LinuxRemedies {
         }
     }
 
+    fn failover(&self) -> FailoverHere<'_> {
+        FailoverHere {
+            helper: &self.helper,
+            tools: &self.tools,
+            primary: &self.service.unit,
+        }
+    }
+
     fn instances(&self) -> InstancesHere<'_> {
         InstancesHere {
             units: &*self.tools.units,
@@ -143,6 +152,7 @@ impl LinuxRemedies {
             Remedy::Cleanup(declared) => {
                 CleanupHere::new(&self.helper).plan(deadline, &of.name, declared)
             }
+            Remedy::Failover(declared) => self.failover().plan(deadline, &of.name, declared),
             Remedy::FileRestore(declared) => {
                 let passes = |check: &str| Ok(self.tools.checks.run(deadline, check)?.passed);
                 self.file_restore()
@@ -192,6 +202,9 @@ impl LinuxRemedies {
             (Remedy::Cleanup(declared), _) => {
                 CleanupHere::new(&self.helper).apply(deadline, &apply.name, declared)
             }
+            (Remedy::Failover(declared), Some(Undo::FailBack(over))) => {
+                self.failover().apply(deadline, declared, over)
+            }
             (Remedy::Mode(mode), Some(Undo::LeaveMode(entered))) => {
                 self.mode().apply(deadline, mode, entered)
             }
@@ -235,7 +248,8 @@ impl LinuxRemedies {
                 ZombiesHere::new(&self.tools.live).apply(deadline, &self.service.unit)
             }
             (
-                Remedy::FileRestore(_)
+                Remedy::Failover(_)
+                | Remedy::FileRestore(_)
                 | Remedy::MemoryReclaim(_)
                 | Remedy::Mode(_)
                 | Remedy::Release(_)
@@ -265,6 +279,7 @@ impl LinuxRemedies {
     pub(crate) fn take_back(&self, deadline: Instant, back: &TakeBack) -> Answer<String> {
         self.helper.stop_orphans(deadline)?;
         match (&back.undo, back.discard) {
+            (Undo::FailBack(over), _) => self.failover().undo(deadline, over, back.why),
             (Undo::LeaveMode(entered), _) => self.mode().undo(deadline, entered),
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),
             (Undo::Relink(change), false) => ReleaseHere::new(&self.helper).undo(deadline, change),

@@ -11,8 +11,9 @@ use prunella_core::{
     },
     remedy::{
         Amount, Bounds, Call, CallMethod, Cleanup, CleanupFolder, CleanupOf, EnteredMode,
-        FileRestore, Instances, LinkChange, MemoryReclaim, Mode, MovedAside, MovedLimits, Offender,
+        FailedOver, Failover, FileRestore, Instances, LinkChange, MemoryReclaim, Mode, MovedAside, MovedLimits, Offender,
         Plan, Receipt, Release, Remedy, ReplacedContent, SetAside, Signal, SignalName, StaleFile,
+        StandbyIs,
         TraceKind, Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
@@ -163,6 +164,32 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
             }),
             None,
         ),
+        "failover" => {
+            let standby = UnitName::new(format!("{name}-standby.service")).ok()?;
+            (
+                Remedy::Failover(Failover {
+                    standbys: vec![standby.clone()],
+                    standby_is: StandbyIs::Stopped,
+                    able: None,
+                    fenced: None,
+                    promote: None,
+                    demote: None,
+                    probes: Vec::new(),
+                    fail_back_after: None,
+                }),
+                Some(Undo::FailBack(FailedOver {
+                    name: name.to_owned(),
+                    primary: UnitName::new(format!("{name}.service")).ok()?,
+                    standby,
+                    standby_is: StandbyIs::Stopped,
+                    was_up: false,
+                    able: None,
+                    promote: None,
+                    demote: None,
+                    probes: Vec::new(),
+                })),
+            )
+        }
         "mode" => (
             Remedy::Mode(Mode {
                 stop: Vec::new(),

@@ -42,6 +42,7 @@ mod receiver;
 mod remedies;
 mod remedies_content;
 mod remedies_disk;
+mod remedies_failover;
 mod remedies_limits;
 mod remedies_release;
 mod remedies_reload;

@@ -3,6 +3,7 @@
 mod bounds;
 mod call;
 mod cleanup;
+mod failover;
 mod file_restore;
 mod instances;
 mod memory;
@@ -32,6 +33,7 @@ type ReadRemedy = fn(&mut Reader<'_>, Section<'_>, &Range<usize>) -> Option<Reme
 const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("call", "[[call]]", call::read),
     ("cleanup", "[[cleanup]]", cleanup::read),
+    ("failover", "[[failover]]", failover::read),
     ("file-restore", "[[file-restore]]", file_restore::read),
     ("instances", "[[instances]]", instances::read),
     ("memory", "[[memory]]", memory::read),
@@ -69,6 +71,9 @@ pub(super) fn read(
                 && !makes_way_for_itself(reader, &remedy, service, &at)
             {
                 check_against(reader, &at, service, &remedy);
+                if let Remedy::Failover(declared) = &remedy {
+                    failover::takes_checks(service, declared);
+                }
                 places.insert(name.clone(), reader.source.place(at));
                 service.remedies.insert(name, remedy);
             }
@@ -102,6 +107,9 @@ fn check_against(reader: &mut Reader<'_>, at: &Range<usize>, service: &Service, 
         if let Err(failure) = service.check(check) {
             reader.error(at.clone(), failure.message);
         }
+    }
+    if let Remedy::Failover(declared) = remedy {
+        failover::check_against(reader, at, service, declared);
     }
     if let Remedy::FileRestore(declared) = remedy
         && let Some(check) = &declared.check
