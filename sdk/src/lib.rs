@@ -138,10 +138,10 @@ pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, call, checks, cleanup, clock, debug, description,
-        error, failover, file_repair, file_restore, files, health, history, info, instances, logs, memory,
-        metrics, mode, offenders, ports, probes, process_control, processes, recovery, release,
-        relief, remedies, resources, set_aside, settings, signal, stale_file, state, unit_control,
-        unit_limits, units, warn, zombies,
+        error, failover, file_repair, file_restore, files, health, history, info, instances, logs,
+        memory, metrics, mode, offenders, ports, probes, process_control, processes, recovery,
+        release, relief, remedies, resources, set_aside, settings, signal, stale_file, state,
+        unit_control, unit_limits, units, warn, zombies,
     };
 }
 

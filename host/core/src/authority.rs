@@ -357,6 +357,10 @@ impl Authority<'_> {
         let itself = remedy.stops_itself().then_some(&self.service.unit);
         for unit in remedy.stops().iter().chain(itself) {
             let status = facts.unit(unit)?;
+            // With what is down already, nothing stops.
+            if !is_live(&status) {
+                continue;
+            }
             for other in dependents(&status, facts)? {
                 if facts.protected().covers(&other.name) || !remedy.stops().contains(&other.name) {
                     let allow = if remedy.stops_itself() {

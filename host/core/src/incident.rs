@@ -320,7 +320,7 @@ pub enum LeftAlone {
     KillSwitch,
     /// A mistake in Prunella's configuration keeps it from being healed.
     Misconfigured,
-    /// Another unit of its failover group serves in its place.
+    /// Another unit of its failover group has its place.
     FailedOver,
 }
 
@@ -380,7 +380,7 @@ impl LeftAlone {
             Self::Misconfigured => {
                 "a mistake in Prunella's configuration keeps it from being healed"
             }
-            Self::FailedOver => "another unit of its failover group serves in its place",
+            Self::FailedOver => "another unit of its failover group has its place",
         }
     }
 
@@ -428,11 +428,7 @@ impl LeftAlone {
     pub fn is_meant(self) -> bool {
         matches!(
             self,
-            Self::Healthy
-                | Self::Finished
-                | Self::OperatorStop
-                | Self::Masked
-                | Self::FailedOver
+            Self::Healthy | Self::Finished | Self::OperatorStop | Self::Masked | Self::FailedOver
         )
     }
 

@@ -15,9 +15,9 @@ use std::{
 use prunella_core::{
     Failure, Timestamp, UnitName,
     capability::{
-        Act, ActiveState, Answer, Call, CheckReport, FileKind, FileStatus, Goal, Host, HostCalls, Job,
-        Operation as _, PortHolder, ProbeAnswer, Process, ProcessInfo, Repair, Reply, Termination,
-        Token, UnitAct, UnitStatus, checks, clock, file_repair, files, ports, probes,
+        Act, ActiveState, Answer, Call, CheckReport, FileKind, FileStatus, Goal, Host, HostCalls,
+        Job, Operation as _, PortHolder, ProbeAnswer, Process, ProcessInfo, Repair, Reply,
+        Termination, Token, UnitAct, UnitStatus, checks, clock, file_repair, files, ports, probes,
         process_control, processes, remedies, unit_control, units,
     },
     remedy::Receipt,

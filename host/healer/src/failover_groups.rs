@@ -59,7 +59,13 @@ pub(crate) fn another(
     if let Some(applied) = store.and_then(|store| failed_over(store, status)) {
         return Ok(serves_in_its_place(&applied).map(Another::Serves));
     }
-    for (name, other) in others(config, status) {
+    for (name, other, is_primary) in others(config, status) {
+        // Whether the standby is started is decided there.
+        if is_primary && !runs(status) && store.is_some_and(|store| is_open(store, other)) {
+            return Ok(Some(Another::Serves(format!(
+                "{other} of failover group `{name}` is being healed"
+            ))));
+        }
         let other = match host.unit(Instant::now() + LOOK, other) {
             Ok(other) => other,
             Err(failure) if failure.kind == FailureKind::NotFound => continue,
@@ -79,6 +85,13 @@ pub(crate) fn another(
     Ok(None)
 }
 
+/// Whether a unit has an incident that is open.
+fn is_open(store: &Store, unit: &UnitName) -> bool {
+    // The store has told of its trouble itself.
+    let open = store.unfinished().unwrap_or_default();
+    open.iter().any(|incident| incident.detection.unit == *unit)
+}
+
 /// Whether anything of a unit runs, or is about to.
 fn runs(status: &UnitStatus) -> bool {
     !matches!(
@@ -87,8 +100,9 @@ fn runs(status: &UnitStatus) -> bool {
     )
 }
 
-/// The other units of the groups that a unit belongs to, and of which one may run.
-fn others<'c>(config: &'c Config, status: &UnitStatus) -> Vec<(&'c str, &'c UnitName)> {
+/// The other units of the groups that a unit belongs to, and of which one may run: with the
+/// name of the group, and whether it is the primary.
+fn others<'c>(config: &'c Config, status: &UnitStatus) -> Vec<(&'c str, &'c UnitName, bool)> {
     let is_it = |unit: &UnitName| *unit == status.name || status.names.contains(unit);
     let mut others = Vec::new();
     for service in config.services.values() {
@@ -102,7 +116,7 @@ fn others<'c>(config: &'c Config, status: &UnitStatus) -> Vec<(&'c str, &'c Unit
             let members = || [&service.unit].into_iter().chain(&group.standbys);
             if members().any(is_it) {
                 let rest = members().filter(|unit| !is_it(unit));
-                others.extend(rest.map(|unit| (name.as_str(), unit)));
+                others.extend(rest.map(|unit| (name.as_str(), unit, *unit == service.unit)));
             }
         }
     }

@@ -8,9 +8,7 @@ use prunella_core::{
     capability::{Host, remedies::TakeBack},
     incident::IncidentId,
     policy::Act,
-    remedy::{
-        Applied, AppliedState, FailedOver, Lease, LeaseEnds, Undo, UndoOutcome, UndoReason,
-    },
+    remedy::{Applied, AppliedState, FailedOver, Lease, LeaseEnds, Undo, UndoOutcome, UndoReason},
     service::Service,
     trail::{Entry, Record, Step},
 };
@@ -21,7 +19,7 @@ use crate::{HealerError, clock::wall_clock, healer::Healer, lock::UnitLock};
 /// How long undoing one act may take.
 const LIMIT: Duration = Duration::from_secs(60);
 /// How long failing back may take: one unit is stopped, and another started.
-const FAILING_BACK: Duration = Duration::from_secs(200);
+const FAILING_BACK: Duration = Duration::from_secs(170);
 /// How long deleting may take what was kept for that.
 const DELETING: Duration = Duration::from_secs(310);
 /// What could not be undone at the end of its lease is tried again after so long.
@@ -196,6 +194,12 @@ impl Healer {
         let Ok(Some(_lock)) = UnitLock::try_acquire(&folder, &applied.unit) else {
             return false;
         };
+        // Nobody heals the standby while it is stopped.
+        let standby = applied.failed_over().map(|over| &over.standby);
+        let lock = standby.map(|standby| UnitLock::try_acquire(&folder, standby));
+        if matches!(lock, Some(Ok(None) | Err(_))) {
+            return false;
+        }
         let host = self.host_of(applied);
         if applied.is_lent() {
             let is_over = applied.until().is_some_and(|until| until <= wall_clock());
@@ -300,6 +304,17 @@ impl Healer {
             return Err(HealerError::Busy(unit.clone()));
         };
         let applied = store.applied_in(&record.incident.id)?;
+        // Nobody heals the standby while it is stopped.
+        let mut locks = Vec::new();
+        for standby in applied
+            .iter()
+            .filter_map(|one| Some(&one.failed_over()?.standby))
+        {
+            match UnitLock::try_acquire(&folder, standby)? {
+                Some(lock) => locks.push(lock),
+                None => return Err(HealerError::Busy(standby.clone())),
+            }
+        }
         let mut outcomes = Vec::new();
         for applied in applied
             .iter()

@@ -119,7 +119,8 @@ impl SystemdUnitControl {
     pub fn is_enabled(&self, deadline: Instant, unit: &UnitName) -> Answer<bool> {
         let what = format!("whether {unit} is enabled is not known");
         self.shared.block_on_deadline(deadline, async {
-            let asked = self.shared.bus().manager("GetUnitFileState", &unit.as_str());
+            let name = unit.as_str();
+            let asked = self.shared.bus().manager("GetUnitFileState", &name);
             let body = asked.await.map_err(|error| error.failure(&what))?;
             let state = body.deserialize::<String>();
             let state =

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, call, checks, cleanup, failover, file_repair, file_restore, instances, memory,
-    mode, offenders, process_control, release, set_aside, signal, stale_file, unit_control,
+    Termination, UnitStatus, call, checks, cleanup, failover, file_repair, file_restore, instances,
+    memory, mode, offenders, process_control, release, set_aside, signal, stale_file, unit_control,
     unit_limits, zombies,
 };
 use crate::remedy::REMEDY_KINDS;

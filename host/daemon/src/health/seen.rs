@@ -131,7 +131,7 @@ pub(super) fn seen_step(step: &Step) -> Option<SeenStep> {
             | Ending::LeftAlone {
                 why: LeftAlone::FailedOver,
                 ..
-            } => return Some(SeenStep::Stopped(IncidentEvent::Dropped)),
+            } => IncidentEvent::Dropped,
             Ending::Healed { strategy, .. } => {
                 IncidentEvent::Resolved(format!("{strategy} healed it, with proof"))
             }

@@ -41,10 +41,9 @@ pub(super) fn wrong_with(
                 "{standby} and {primary} are both enabled: a boot starts both, and one of them may \
                  run"
             );
-            found.push(
-                file.warning(span(), message)
-                    .help(format!("take one of them out: `systemctl disable {standby}`")),
-            );
+            found.push(file.warning(span(), message).help(format!(
+                "take one of them out: `systemctl disable {standby}`"
+            )));
         }
         if !config.services.contains_key(standby) {
             let message = format!(

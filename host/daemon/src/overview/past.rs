@@ -222,7 +222,10 @@ impl Past {
     /// The unit that serves in the place of one that is down.
     pub(super) fn failed_over_to(&self, status: &UnitStatus) -> Option<&UnitName> {
         let of_it = |over: &&FailedOver| over.primary == status.name && !status.is_up();
-        self.failed_over.iter().find(of_it).map(|over| &over.standby)
+        self.failed_over
+            .iter()
+            .find(of_it)
+            .map(|over| &over.standby)
     }
 
     /// Those that were left alone because they are masked, where one of the `needy` is down

@@ -134,7 +134,10 @@ impl Attempt<'_> {
             .stays_well(&well, stable_for)
             .map_err(|not_stable| relapsed(not_stable.into_reason()))?;
         let mut evidence = still.evidence;
-        evidence.extend(self.answered_until(over, Instant::now()).map_err(relapsed)?);
+        evidence.extend(
+            self.answered_until(over, Instant::now())
+                .map_err(relapsed)?,
+        );
         self.trail.write(Step::Proven {
             strategy: strategy.cloned(),
             evidence,

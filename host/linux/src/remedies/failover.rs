@@ -14,14 +14,12 @@ use std::time::{Duration, Instant};
 use prunella_core::{
     Failure, FailureKind, UnitName,
     capability::{ActiveState, Answer, Goal, UnitAct, UnitStatus},
-    remedy::{
-        FailedOver, Failover, Lease, LeaseEnds, Plan, Receipt, StandbyIs, Undo, UndoReason,
-    },
+    remedy::{FailedOver, Failover, Lease, LeaseEnds, Plan, Receipt, StandbyIs, Undo, UndoReason},
     text::one_line,
 };
 
-pub(super) use self::fence::{Request, carry_out};
 use self::fence::{Fence, Stage};
+pub(super) use self::fence::{Request, carry_out};
 use super::{
     Tools,
     helper::{Helper, Request as HelperRequest},
@@ -79,7 +77,11 @@ impl FailoverHere<'_> {
             let state = primary.active_state.as_str();
             return Ok(Some(format!("{name} is {state}, and not down for good")));
         }
-        for socket in primary.triggered_by.iter().filter(|it| it.kind() == "socket") {
+        for socket in primary
+            .triggered_by
+            .iter()
+            .filter(|it| it.kind() == "socket")
+        {
             if self.tools.units.get(deadline, socket)?.is_up() {
                 return Ok(Some(format!("{socket} is up, and holds its address")));
             }
@@ -220,7 +222,9 @@ impl FailoverHere<'_> {
                 .reset_failed(deadline, primary)
                 .and_then(|()| self.start(deadline, primary))
             {
-                Ok(()) => done = format!("failed back: {primary} runs, and {standby} does not serve"),
+                Ok(()) => {
+                    done = format!("failed back: {primary} runs, and {standby} does not serve")
+                }
                 Err(failure) if goes_back && has_served => {
                     return Err(self.serve_on(deadline, over, &failure));
                 }
@@ -313,7 +317,11 @@ impl FailoverHere<'_> {
             standby: over.standby.clone(),
             stage,
         };
-        self.ask(deadline, &format!("fence of {primary}"), Request::Put(fence))?;
+        self.ask(
+            deadline,
+            &format!("fence of {primary}"),
+            Request::Put(fence),
+        )?;
         // It says the same to systemd.
         if stage == Stage::TakingOver {
             let status = self.tools.units.get(deadline, primary)?;
@@ -337,7 +345,11 @@ impl FailoverHere<'_> {
         let request = Request::Remove {
             unit: primary.clone(),
         };
-        self.ask(deadline, &format!("removal of the fence of {primary}"), request)?;
+        self.ask(
+            deadline,
+            &format!("removal of the fence of {primary}"),
+            request,
+        )?;
         self.tools.control.reload_all(deadline)
     }
 
@@ -403,12 +415,7 @@ impl FailoverHere<'_> {
     }
 
     /// Whether a declared check passes, asked about this unit; else what it says.
-    fn passes(
-        &self,
-        deadline: Instant,
-        name: &str,
-        unit: &UnitName,
-    ) -> Answer<Result<(), String>> {
+    fn passes(&self, deadline: Instant, name: &str, unit: &UnitName) -> Answer<Result<(), String>> {
         let report = self.tools.checks.run_about(deadline, name, unit)?;
         if report.passed {
             return Ok(Ok(()));

@@ -37,10 +37,10 @@ use prunella_core::{
 
 pub(crate) use self::live::LiveUnits;
 use self::{
-    call::CallHere, cleanup::CleanupHere, failover::FailoverHere, file_restore::FileRestoreHere, helper::Helper,
-    instances::InstancesHere, memory::MemoryHere, mode::ModeHere, offenders::OffendersHere,
-    release::ReleaseHere, set_aside::SetAsideHere, stale_file::StaleFileHere,
-    unit_limits::LimitsHere, zombies::ZombiesHere,
+    call::CallHere, cleanup::CleanupHere, failover::FailoverHere, file_restore::FileRestoreHere,
+    helper::Helper, instances::InstancesHere, memory::MemoryHere, mode::ModeHere,
+    offenders::OffendersHere, release::ReleaseHere, set_aside::SetAsideHere,
+    stale_file::StaleFileHere, unit_limits::LimitsHere, zombies::ZombiesHere,
 };
 use crate::{
     cgroup::Cgroups, checks::LinuxChecks, runs_as::Who, transient::Runner,

@@ -11,10 +11,9 @@ use prunella_core::{
     },
     remedy::{
         Amount, Bounds, Call, CallMethod, Cleanup, CleanupFolder, CleanupOf, EnteredMode,
-        FailedOver, Failover, FileRestore, Instances, LinkChange, MemoryReclaim, Mode, MovedAside, MovedLimits, Offender,
-        Plan, Receipt, Release, Remedy, ReplacedContent, SetAside, Signal, SignalName, StaleFile,
-        StandbyIs,
-        TraceKind, Undo, UnitLimits, UnitProperty, Zombies,
+        FailedOver, Failover, FileRestore, Instances, LinkChange, MemoryReclaim, Mode, MovedAside,
+        MovedLimits, Offender, Plan, Receipt, Release, Remedy, ReplacedContent, SetAside, Signal,
+        SignalName, StaleFile, StandbyIs, TraceKind, Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
 

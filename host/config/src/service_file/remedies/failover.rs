@@ -48,7 +48,10 @@ pub(super) fn read(
     let promote = text("promote", "promote");
     let demote = text("demote", "demote");
     let probes = reader.texts(section, "probes", "\"front\"");
-    let probes = probes.into_iter().map(|(text, _)| text.to_owned()).collect();
+    let probes = probes
+        .into_iter()
+        .map(|(text, _)| text.to_owned())
+        .collect();
     let fail_back_after = reader.duration(section, "fail-back-after", LEAST);
     let mut mistake = |message: &str, help: &str| {
         reader.error_help(at.clone(), message, help);
@@ -241,14 +244,8 @@ mod tests {
         "standbys = [\"b\"]\nstandby-is = \"running\"",
         "a standby that runs needs `promote`"
     )]
-    #[case::no_such_kind(
-        "standbys = [\"b\"]\nstandby-is = \"hot\"",
-        "services.d/web.toml"
-    )]
-    #[case::demote_alone(
-        "standbys = [\"b\"]\ndemote = \"do\"",
-        "and there is no `promote`"
-    )]
+    #[case::no_such_kind("standbys = [\"b\"]\nstandby-is = \"hot\"", "services.d/web.toml")]
+    #[case::demote_alone("standbys = [\"b\"]\ndemote = \"do\"", "and there is no `promote`")]
     #[case::changes_before(
         "standbys = [\"b\"]\nable = \"do\"",
         "the check `do` changes things, and it is run before anything is done"
