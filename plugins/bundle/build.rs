@@ -17,6 +17,7 @@ const STRATEGIES: Guests<'_> = Guests {
         ("disk-relief", "plugins/disk-relief"),
         ("degrade", "plugins/degrade"),
         ("drain", "plugins/drain"),
+        ("failover", "plugins/failover"),
         ("environment-check", "plugins/environment-check"),
         ("memory-relief", "plugins/memory-relief"),
         ("port-conflict", "plugins/port-conflict"),

@@ -45,7 +45,7 @@
 //! | [`clock`], [`log`], [`settings`], [`state`] | none | time, lines for the operator, the operator's settings, what is kept between incidents |
 //! | [`units`], [`processes`], [`ports`], [`files`], [`filesystems`], [`logs`], [`resources`], [`probes`], [`history`], [`health`], [`metrics`], [`remedies`] | none for the service and its needs | looking |
 //! | [`unit_control`], [`process_control`], [`file_repair`], [`checks`] | one for each function | acting |
-//! | [`call`], [`circuit`], [`cleanup`], [`config_update`], [`file_restore`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`stale_file`], [`traffic`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
+//! | [`call`], [`circuit`], [`cleanup`], [`config_update`], [`failover`], [`file_restore`], [`instances`], [`memory`], [`mode`], [`offenders`], [`release`], [`set_aside`], [`signal`], [`stale_file`], [`traffic`], [`unit_limits`], [`zombies`] | one for each function | acting on what the operator declared for it |
 //! | [`recovery`] | `unit-control` | bringing the service up, in one call |
 //! | [`relief`] | those of its steps | remedies for a symptom, the mildest first, each measured |
 
@@ -95,6 +95,7 @@ pub mod filesystems {
     }
 }
 
+pub mod failover;
 pub mod health;
 pub mod history;
 mod incident;
@@ -140,8 +141,8 @@ pub mod prelude {
     pub use crate::{
         Assessment, Description, Failure, FailureKind, Incident, IncidentKind, Outcome, Port,
         Result, Setting, Strategy, Symptom, call, checks, circuit, cleanup, clock, config_update,
-        debug, description, error, file_repair, file_restore, files, health, history, info,
-        instances, logs, memory, metrics, mode, offenders, ports, probes, process_control,
+        debug, description, error, failover, file_repair, file_restore, files, health, history,
+        info, instances, logs, memory, metrics, mode, offenders, ports, probes, process_control,
         processes, recovery, release, relief, remedies, resources, set_aside, settings, signal,
         stale_file, state, traffic, unit_control, unit_limits, units, warn, zombies,
     };

@@ -126,6 +126,9 @@ pub struct ServiceStatus {
     pub open_incident: Option<IncidentId>,
     /// What its healing waits for, while nothing is done.
     pub waits: Option<Waiting>,
+    /// The unit that serves in its place, to which it was failed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_over_to: Option<UnitName>,
     /// The last one that was healed.
     pub last_healing: Option<LastHealing>,
 }

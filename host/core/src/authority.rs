@@ -354,32 +354,25 @@ impl Authority<'_> {
 
     /// Whether nothing stops with what a remedy stops but what it names.
     fn may_stop_with_remedy(&self, act: Act, remedy: &Remedy, facts: &impl Facts) -> Answer<()> {
-        if act == Act::OpenCircuit && remedy.stops_the_service() {
-            let status = facts.unit(&self.service.unit)?;
-            // One that is down has nothing to stop.
-            if is_live(&status)
-                && let Some(other) = dependents(&status, facts)?.first()
-            {
-                return Err(Failure::denied(
-                    "would-stop-others",
-                    format!(
-                        "{act} would stop {} and with it {}",
-                        status.name, other.name
-                    ),
-                ));
-            }
-        }
-        for unit in remedy.stops() {
+        // A circuit that is tried starts the service, and stops it only to isolate it again.
+        let itself = act != Act::HalfOpenCircuit && remedy.stops_itself();
+        let itself = itself.then_some(&self.service.unit);
+        for unit in remedy.stops().iter().chain(itself) {
             let status = facts.unit(unit)?;
+            // With what is down already, nothing stops.
+            if !is_live(&status) {
+                continue;
+            }
             for other in dependents(&status, facts)? {
                 if facts.protected().covers(&other.name) || !remedy.stops().contains(&other.name) {
+                    let allow = if remedy.stops_itself() {
+                        ", and nothing allows that"
+                    } else {
+                        "; to allow that, name it in the remedy's `stop`"
+                    };
                     return Err(Failure::denied(
                         "would-stop-others",
-                        format!(
-                            "{act} would stop {unit} and with it {}; to allow that, name it in the \
-                             remedy's `stop`",
-                            other.name
-                        ),
+                        format!("{act} would stop {unit} and with it {}{allow}", other.name),
                     ));
                 }
             }

@@ -320,11 +320,13 @@ pub enum LeftAlone {
     KillSwitch,
     /// A mistake in Prunella's configuration keeps it from being healed.
     Misconfigured,
+    /// Another unit of its failover group has its place.
+    FailedOver,
 }
 
 impl LeftAlone {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NotInCare,
         Self::Paused,
         Self::OperatorStop,
@@ -343,6 +345,7 @@ impl LeftAlone {
         Self::Finished,
         Self::KillSwitch,
         Self::Misconfigured,
+        Self::FailedOver,
     ];
 
     /// The one that [`word`](Self::as_str) says.
@@ -377,6 +380,7 @@ impl LeftAlone {
             Self::Misconfigured => {
                 "a mistake in Prunella's configuration keeps it from being healed"
             }
+            Self::FailedOver => "another unit of its failover group has its place",
         }
     }
 
@@ -401,6 +405,7 @@ impl LeftAlone {
             Self::Finished => "finished",
             Self::KillSwitch => "kill-switch",
             Self::Misconfigured => "misconfigured",
+            Self::FailedOver => "failed-over",
         }
     }
 
@@ -423,7 +428,7 @@ impl LeftAlone {
     pub fn is_meant(self) -> bool {
         matches!(
             self,
-            Self::Healthy | Self::Finished | Self::OperatorStop | Self::Masked
+            Self::Healthy | Self::Finished | Self::OperatorStop | Self::Masked | Self::FailedOver
         )
     }
 
@@ -454,6 +459,10 @@ pub enum Ending {
         /// From the failure to the moment of recovery.
         #[serde(default, with = "crate::span::in_micros")]
         recovered_after: Option<Duration>,
+        /// The standby that serves in its place, which is stopped for that: it was failed
+        /// over.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        served_by: Option<UnitName>,
     },
     /// It is well again, and no act of Prunella's did it.
     Recovered {
@@ -570,7 +579,9 @@ impl Ending {
     /// Why it ended so, in a sentence; healing needs no reason.
     pub fn why(&self) -> Option<String> {
         match self {
-            Self::Healed { .. } => None,
+            Self::Healed { served_by, .. } => served_by
+                .as_ref()
+                .map(|standby| format!("{standby} serves in its place")),
             Self::Recovered { by } => Some(by.clone()),
             Self::LeftAlone { why, detail } if detail.is_empty() => Some(why.sentence().to_owned()),
             Self::LeftAlone { why, detail } => Some(format!("{}: {detail}", why.sentence())),

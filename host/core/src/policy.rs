@@ -145,6 +145,7 @@ pub const BUILTIN_STRATEGIES: &[&str] = &[
     "cache-reset",
     "rollback",
     "reconfigure",
+    "failover",
     "degrade",
 ];
 
@@ -172,6 +173,7 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "reload" => Grants::on_self([Act::SendSignal, Act::MakeCall, Act::Reload]),
         "drain" => Grants::on_self([Act::DrainTraffic].into_iter().chain(BRING_UP)),
         "degrade" => Grants::on_self([Act::EnterMode].into_iter().chain(BRING_UP)),
+        "failover" => Grants::on_self([Act::SwitchOver]),
         "content-restore" => Grants::on_self([Act::RestoreFile].into_iter().chain(BRING_UP)),
         "stale-files" => Grants::on_self([Act::RemoveStale].into_iter().chain(BRING_UP)),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
@@ -197,6 +199,7 @@ pub fn builtin_needs(name: &str) -> &'static [&'static str] {
         "reload" => &["signal", "call"],
         "rollback" => &["release"],
         "reconfigure" => &["config-update"],
+        "failover" => &["failover"],
         "degrade" => &["mode"],
         "drain" => &["traffic"],
         _ => &[],

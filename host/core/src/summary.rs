@@ -144,6 +144,7 @@ impl Summary {
             Ending::Healed {
                 strategy,
                 recovered_after,
+                served_by: _,
             } => {
                 self.strategy = Some(strategy.to_string());
                 self.recovered_after = *recovered_after;

@@ -5,6 +5,7 @@
 mod cleanups;
 mod config_updates;
 mod declared_files;
+mod failovers;
 mod remedies;
 
 use std::{
@@ -95,6 +96,11 @@ pub fn warnings(paths: &Paths, config: &Config, linux: Option<&Linux>) -> Vec<Di
         }
         for (name, remedy) in &service.remedies {
             found.extend(remedies::wrong_with(&file, name, remedy));
+            if let (Remedy::Failover(group), Some(linux)) = (remedy, linux) {
+                found.extend(failovers::wrong_with(
+                    &file, name, service, group, config, linux,
+                ));
+            }
         }
         for needed in &service.depends_on {
             found.extend(linux.and_then(|linux| dependency(&file, linux, needed)));

@@ -8,6 +8,7 @@ mod diagnosis;
 mod escalation;
 mod healing;
 mod runs;
+mod taken_over;
 mod undoing;
 
 pub(crate) use self::escalation::look_again_after;
@@ -193,7 +194,12 @@ impl<'a> Attempt<'a> {
         }
         self.last_word(&outcome);
         if !self.trail.is_dry_run()
-            && let AttemptOutcome::Ended(Ending::Healed { .. } | Ending::Recovered { .. }) = outcome
+            && let AttemptOutcome::Ended(
+                Ending::Healed {
+                    served_by: None, ..
+                }
+                | Ending::Recovered { .. },
+            ) = outcome
         {
             self.healer.keep_contents(&self.service.unit);
         }
@@ -201,6 +207,9 @@ impl<'a> Attempt<'a> {
     }
 
     fn go(&self, restart_loop: bool) -> AttemptOutcome {
+        if let Some((applied, over)) = self.taken_over() {
+            return self.goes_on_taken_over(&applied, &over);
+        }
         let incident = self.trail.incident();
         let circuit = self.open_circuit();
         let decision = decide(
@@ -296,6 +305,7 @@ impl<'a> Attempt<'a> {
                         Some(strategy) if !self.trail.was_interrupted() => Ending::Healed {
                             strategy,
                             recovered_after: after,
+                            served_by: None,
                         },
                         _ => Ending::Recovered {
                             by: self.recovered_by(&still),

@@ -15,6 +15,7 @@ use prunella_core::{
 use crate::{
     circuits::OpenCircuit,
     clock::wall_clock,
+    failover_groups::{Another, another},
     healer::{Current, Healer},
     obstacles::failure_action,
     snapshot::{Age, Snapshot},
@@ -181,6 +182,22 @@ pub(crate) fn decide(
             return unknown(
                 failure,
                 format!("systemd's state cannot be read: {failure}"),
+            );
+        }
+    }
+
+    let store = healer.settings.store.as_deref();
+    match another(store, &current.config, host, &status) {
+        Ok(None) => {}
+        Ok(Some(Another::Serves(detail))) => {
+            return Decision::Leave(LeftAlone::FailedOver, detail);
+        }
+        // Whatever is done to one of them, the other does harm.
+        Ok(Some(Another::Split(reason))) => return Decision::Unknown(reason),
+        Err(failure) => {
+            return unknown(
+                &failure,
+                format!("whether another unit of its failover group runs is not known: {failure}"),
             );
         }
     }

@@ -315,7 +315,13 @@ impl Overlay {
             name: apply.name.clone(),
         };
         let plan = self.real.ask(deadline, of)?;
-        if apply.act == Act::HalfOpenCircuit {
+        let serves = match apply.act {
+            Act::HalfOpenCircuit => true,
+            // What takes its place is assumed to serve as well.
+            Act::SwitchOver => plan.eligible,
+            _ => false,
+        };
+        if serves {
             self.assume(&self.service.unit, Assumed::Up);
         }
         Ok(Receipt {

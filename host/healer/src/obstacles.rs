@@ -30,6 +30,8 @@ pub struct HealerSituation<'a> {
     pub protected: &'a Protected,
     /// Whether an open circuit isolates the service: then nobody else has stopped it.
     pub is_isolated: bool,
+    /// Who serves in the place of the service, and how that is taken back.
+    pub failed_over: Option<String>,
     pub situation: &'a dyn Situation,
 }
 
@@ -54,6 +56,9 @@ pub fn obstacles(
             found.push((LeftAlone::Paused, detail));
         }
     }
+    if let Some(detail) = &host.failed_over {
+        found.push((LeftAlone::FailedOver, detail.clone()));
+    }
     if host.protected.covers(&service.unit) {
         found.push((LeftAlone::Protected, String::new()));
     }
@@ -72,7 +77,8 @@ pub fn obstacles(
     if let Some(holder) = host.situation.package_lock() {
         found.push((LeftAlone::PackageUpgrade, holder));
     }
-    if status.start_rules.refuses_manual_start {
+    // The fence of a failover is Prunella's own.
+    if status.start_rules.refuses_manual_start && host.failed_over.is_none() {
         found.push((LeftAlone::RefusesStart, String::new()));
     }
     if status.is_up() {
@@ -86,7 +92,7 @@ pub fn obstacles(
     {
         found.push((LeftAlone::OperatorStop, evidence));
     }
-    if status.start_rules.unmet {
+    if status.start_rules.unmet && host.failed_over.is_none() {
         found.push((
             LeftAlone::ConditionUnmet,
             status.start_rules.unmet_lines.join(", "),

@@ -8,7 +8,7 @@ use prunella_core::{
     capability::{Host, remedies::TakeBack},
     incident::IncidentId,
     policy::Act,
-    remedy::{Applied, AppliedState, LeaseEnds, UndoOutcome, UndoReason},
+    remedy::{Applied, AppliedState, FailedOver, Lease, LeaseEnds, Undo, UndoOutcome, UndoReason},
     service::Service,
     trail::{Entry, Record, Step},
 };
@@ -18,6 +18,8 @@ use crate::{HealerError, clock::wall_clock, healer::Healer, lock::UnitLock};
 
 /// How long undoing one act may take.
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long failing back may take: one unit is stopped, and another started.
+const FAILING_BACK: Duration = Duration::from_secs(170);
 /// How long deleting may take what was kept for that.
 const DELETING: Duration = Duration::from_secs(310);
 /// What could not be undone at the end of its lease is tried again after so long.
@@ -37,8 +39,21 @@ pub(crate) fn undo(
     applied: &Applied,
     why: UndoReason,
 ) -> Result<String, Failure> {
+    intend_to_fail_back(store, applied, why)?;
     let result = take_back(host, applied, why, false);
     let kept = match &result {
+        // It was cut off in the moment after it was done.
+        Err(failure) if failure.is(FailedOver::COMPLETE) => store.keep_applied(&Applied {
+            state: AppliedState::Applied,
+            ..applied.clone()
+        }),
+        // Whoever tries that again and again takes the service down again and again.
+        Err(failure) if failure.is(FailedOver::DID_NOT_FAIL_BACK) => store.keep_applied(&Applied {
+            trouble: Some(failure.message.clone()),
+            lease: None,
+            early: None,
+            ..applied.clone()
+        }),
         // What it left behind is deleted at the end.
         Ok(_)
             if applied
@@ -66,6 +81,25 @@ pub(crate) fn undo(
         );
     }
     result
+}
+
+/// Neither may serve for a while when a service fails back. So it stands in the store before,
+/// as a lease that is over: whoever comes after a process that was killed meanwhile goes on.
+fn intend_to_fail_back(store: &Store, applied: &Applied, why: UndoReason) -> Result<(), Failure> {
+    let goes_on = matches!(why, UndoReason::CutOff | UndoReason::NoHelp);
+    if goes_on || applied.failed_over().is_none() {
+        return Ok(());
+    }
+    let over = Lease {
+        lasts: Duration::ZERO,
+        ends: LeaseEnds::Undone,
+        calm: Duration::ZERO,
+    };
+    let kept = store.keep_applied(&Applied {
+        lease: Some(over),
+        ..applied.clone()
+    });
+    kept.map_err(|error| Failure::unavailable("no-store", error.to_string()))
 }
 
 /// The step of its incident's trail that tells what became of the wish to undo an act.
@@ -98,13 +132,16 @@ fn take_back(
             format!("this version of Prunella does not know {}", applied.act),
         )
     })?;
-    let limit = if discard { DELETING } else { LIMIT };
-    let undo = applied.undo.clone();
+    let limit = match applied.undo {
+        _ if discard => DELETING,
+        Undo::FailBack(_) => FAILING_BACK,
+        _ => LIMIT,
+    };
     let back = TakeBack {
         act,
-        undo,
-        discard,
+        undo: applied.undo.clone(),
         why,
+        discard,
     };
     host.ask(Instant::now() + limit, back)
 }
@@ -163,6 +200,12 @@ impl Healer {
         let Ok(Some(_lock)) = UnitLock::try_acquire(&folder, &applied.unit) else {
             return false;
         };
+        // Nobody heals the standby while it is stopped.
+        let standby = applied.failed_over().map(|over| &over.standby);
+        let lock = standby.map(|standby| UnitLock::try_acquire(&folder, standby));
+        if matches!(lock, Some(Ok(None) | Err(_))) {
+            return false;
+        }
         let host = self.host_of(applied);
         if applied.is_lent() {
             let is_over = applied.until().is_some_and(|until| until <= wall_clock());
@@ -267,6 +310,17 @@ impl Healer {
             return Err(HealerError::Busy(unit.clone()));
         };
         let applied = store.applied_in(&record.incident.id)?;
+        // Nobody heals the standby while it is stopped.
+        let mut locks = Vec::new();
+        for standby in applied
+            .iter()
+            .filter_map(|one| Some(&one.failed_over()?.standby))
+        {
+            match UnitLock::try_acquire(&folder, standby)? {
+                Some(lock) => locks.push(lock),
+                None => return Err(HealerError::Busy(standby.clone())),
+            }
+        }
         let mut outcomes = Vec::new();
         for applied in applied
             .iter()

@@ -42,6 +42,9 @@ pub enum Standing {
     Failed(String),
     /// It is down, and not by failure.
     Down,
+    /// It is down, and another unit serves in its place; which, in a sentence without its full
+    /// stop.
+    FailedOver(String),
 }
 
 /// What becomes of the service's incident. The text is evidence: a sentence without its
@@ -414,7 +417,10 @@ impl Tracker {
     /// that may take longest. Nothing where no probe is asked: while it is down, paused, or
     /// being healed.
     pub fn undecided(&self, now: Now, ago: Duration) -> Option<Undecided> {
-        let is_down = matches!(self.standing, Ok(Standing::Failed(_) | Standing::Down));
+        let is_down = matches!(
+            self.standing,
+            Ok(Standing::Failed(_) | Standing::Down | Standing::FailedOver(_))
+        );
         let pause = self.pause.as_ref();
         let is_paused = pause.is_some_and(|pause| pause.holds(now));
         if is_down || is_paused || self.is_being_healed() {
@@ -508,6 +514,9 @@ impl Tracker {
             }
             (Ok(Standing::Failed(how)), None) => {
                 return Verdict::new(HealthState::Failed, Reason::UnitFailed, how.as_str());
+            }
+            (Ok(Standing::FailedOver(to)), _) => {
+                return Verdict::new(HealthState::Stopped, Reason::Down, to.as_str());
             }
             (Ok(Standing::Down), None) => {
                 return Verdict::new(HealthState::Stopped, Reason::Down, self.why_down());

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
+    UnitName,
     capability::{Answer, CheckReport},
     service::{DeclaredCheck, Service},
 };
@@ -15,6 +16,8 @@ use crate::{
 
 /// In the names of the transient units, and for people.
 const KIND: &str = "check";
+/// In a command: the unit that the check is asked about.
+const UNIT: &str = "{unit}";
 
 /// The declared checks of one service.
 pub(crate) struct LinuxChecks {
@@ -50,12 +53,25 @@ impl LinuxChecks {
         name: &str,
         shown: Vec<ShownInstead>,
     ) -> Answer<CheckReport> {
+        self.run_about(deadline, name, &self.service.unit, shown)
+    }
+
+    /// The same, of one that is asked about this unit: `{unit}` in its command is its name.
+    pub(crate) fn run_about(
+        &self,
+        deadline: Instant,
+        name: &str,
+        unit: &UnitName,
+        shown: Vec<ShownInstead>,
+    ) -> Answer<CheckReport> {
         let check = self.service.check(name)?;
+        let about = |word: &String| word.replace(UNIT, unit.as_str());
+        let words: Vec<String> = check.command.iter().map(about).collect();
         let command = DeclaredCommand {
             kind: KIND,
             name,
             unit: &self.service.unit,
-            command: &check.command,
+            command: &words,
             as_root: check.as_root,
             mutates: check.mutates,
             timeout: check.timeout,
@@ -90,7 +106,7 @@ fn report(check: &DeclaredCheck, ended: Ended) -> CheckReport {
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt, sync::Mutex, time::Duration};
 
-    use prunella_core::{FailureKind, UnitName};
+    use prunella_core::FailureKind;
     use rstest::rstest;
 
     use super::*;

@@ -249,6 +249,19 @@ pub(crate) fn reset_failed(deadline: Instant, unit: &UnitName) -> Answer<()> {
     }
 }
 
+/// Has systemd read all unit files again.
+pub(crate) fn reload_all(deadline: Instant) -> Answer<()> {
+    let output = run(deadline, &["daemon-reload"])?;
+    if output.success {
+        Ok(())
+    } else {
+        Err(refusal(
+            "cannot have the unit files read again",
+            &output.err,
+        ))
+    }
+}
+
 /// Sends a signal to a unit's main process.
 pub(crate) fn signal_main(deadline: Instant, unit: &UnitName, signal: SignalName) -> Answer<()> {
     let signal = format!("--signal=SIG{}", signal.as_str());

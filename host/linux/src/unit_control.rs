@@ -112,6 +112,39 @@ impl SystemdUnitControl {
 }
 
 impl SystemdUnitControl {
+    /// Whether systemd starts a unit at boot, by the word of its files.
+    ///
+    /// # Errors
+    /// systemd cannot be asked, or there is no such unit.
+    pub fn is_enabled(&self, deadline: Instant, unit: &UnitName) -> Answer<bool> {
+        let what = format!("whether {unit} is enabled is not known");
+        self.shared.block_on_deadline(deadline, async {
+            let name = unit.as_str();
+            let asked = self.shared.bus().manager("GetUnitFileState", &name);
+            let body = asked.await.map_err(|error| error.failure(&what))?;
+            let state = body.deserialize::<String>();
+            let state =
+                state.map_err(|error| Failure::failed("no-answer", format!("{what}: {error}")))?;
+            Ok(matches!(state.as_str(), "enabled" | "enabled-runtime"))
+        })
+    }
+
+    /// Has systemd read all unit files again, and waits until it has.
+    pub(crate) fn reload_all(&self, deadline: Instant) -> Answer<()> {
+        let done = self.shared.block_on_deadline(deadline, async {
+            match self.shared.bus().manager("Reload", &()).await {
+                Ok(_) => Ok(true),
+                Err(error) if error.is_down() => Ok(false),
+                Err(error) => Err(error.failure("cannot have the unit files read again")),
+            }
+        })?;
+        if done {
+            Ok(())
+        } else {
+            systemctl::reload_all(deadline)
+        }
+    }
+
     /// Sends a signal to a unit's main process, and to no other.
     pub(crate) fn signal_main(
         &self,

@@ -53,6 +53,18 @@ impl Store {
         })
     }
 
+    /// Every act that can be undone, of all incidents, the last one first.
+    pub fn applied(&self) -> Result<Vec<Applied>, StoreError> {
+        self.read("reading what can be undone", |connection| {
+            connection
+                .prepare_cached(
+                    "SELECT applied FROM applied_remedies ORDER BY incident DESC, action DESC",
+                )?
+                .query_map([], applied)?
+                .collect()
+        })
+    }
+
     /// Every act that goes back by itself, the next one first.
     pub fn leases(&self) -> Result<Vec<Applied>, StoreError> {
         self.read("reading what goes back by itself", |connection| {

@@ -96,6 +96,7 @@ pub(crate) fn set_ending(
         Ending::Healed {
             strategy,
             recovered_after,
+            served_by: _,
         } => (Some(strategy.as_str()), *recovered_after, None),
         Ending::Escalated { retry_at, .. } => (None, None, *retry_at),
         _ => (None, None, None),

@@ -40,6 +40,7 @@ static BUILTINS: &[Builtin] = &[
     builtin!("cache-reset"),
     builtin!("rollback"),
     builtin!("reconfigure"),
+    builtin!("failover"),
     builtin!("degrade"),
 ];
 

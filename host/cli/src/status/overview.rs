@@ -64,6 +64,7 @@ mod tests {
             paused: false,
             open_incident: None,
             waits: None,
+            failed_over_to: None,
             last_healing: Some(LastHealing {
                 incident: IncidentId::from_text("20261121-142301-7f3a"),
                 at: before_now(7_200_000),

@@ -137,6 +137,9 @@ pub(super) fn mark(severity: Severity, service: &ServiceStatus) -> (&'static str
 
 /// How it stands, and who is at work on it.
 pub(super) fn state(severity: Severity, service: &ServiceStatus) -> String {
+    if let Some(standby) = &service.failed_over_to {
+        return format!("stopped: failed over to {standby}");
+    }
     let mut text = match (service.state, service.sub_state.as_deref()) {
         (Some(_), Some("not found")) => "no such unit".to_owned(),
         (Some(ActiveState::Failed), _) => "failed".to_owned(),

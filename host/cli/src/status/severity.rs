@@ -31,6 +31,8 @@ impl Severity {
             return Self::BeingHealed;
         }
         match (up, service.state) {
+            // Another unit serves.
+            _ if service.failed_over_to.is_some() => Self::Degraded,
             (false, Some(ActiveState::Failed)) => Self::Failed,
             (false, _) => Self::Degraded,
             (true, _) if service.ports.iter().any(|port| port.is_amiss()) => Self::Degraded,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Answer, Budget, CheckReport, Consequence, Described, Description, EnvKey, FileStatus, Job,
     Load, LogEntry, Memory, PastIncident, PortHolder, Pressure, ProbeAnswer, Process, Subject,
-    Termination, UnitStatus, call, checks, circuit, cleanup, config_update, file_repair,
+    Termination, UnitStatus, call, checks, circuit, cleanup, config_update, failover, file_repair,
     file_restore, instances, memory, mode, offenders, process_control, release, set_aside, signal,
     stale_file, traffic, unit_control, unit_limits, zombies,
 };
@@ -183,6 +183,7 @@ acts! {
     Cleanup = cleanup::RUN;
     UpdateConfig = config_update::RUN;
     EnterMode = mode::ENTER;
+    SwitchOver = failover::SWITCH;
     RestoreFile = file_restore::RUN;
     SetAside = set_aside::RUN;
     RemoveStale = stale_file::REMOVE;

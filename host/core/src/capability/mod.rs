@@ -89,6 +89,7 @@ macro_rules! catalogue {
             }
             Act cleanup "cleanup" "" {}
             Act config_update "config-update" "" {}
+            Act failover "failover" "" {}
             Act file_repair "file-repair" "" {
                 FileRepair: RepairFile -> bool;
             }
@@ -312,6 +313,13 @@ macro_rules! plain_acts {
                     undo: None,
                 };
             }
+            act failover {
+                switch(name: String) -> Receipt: calls::Apply {
+                    act: $crate::capability::Act::SwitchOver,
+                    name,
+                    undo: None,
+                };
+            }
             act mode {
                 enter(name: String) -> Receipt: calls::Apply {
                     act: $crate::capability::Act::EnterMode,
@@ -402,6 +410,7 @@ pub mod cleanup;
 pub mod clock;
 pub mod config_update;
 mod description;
+pub mod failover;
 pub mod file_repair;
 pub mod file_restore;
 pub mod files;

@@ -33,6 +33,7 @@ pub struct Apply {
 pub struct TakeBack {
     pub act: Act,
     pub undo: Undo,
+    pub why: UndoReason,
     /// Whether what was kept is deleted instead.
     pub discard: bool,
     pub why: UndoReason,

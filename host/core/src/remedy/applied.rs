@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lease, LeaseEnds, Undo};
+use super::{FailedOver, Lease, LeaseEnds, Undo};
 use crate::{Failure, Timestamp, UnitName, incident::IncidentId};
 
 /// An act that can be undone, as it is kept from before it is done until nothing is left of
@@ -34,6 +34,14 @@ impl Applied {
     /// When its lease is over.
     pub fn until(&self) -> Option<Timestamp> {
         Some(self.at.saturating_add(self.lease?.lasts))
+    }
+
+    /// The failover that it is, where it was made and not taken back.
+    pub fn failed_over(&self) -> Option<&FailedOver> {
+        match &self.undo {
+            Undo::FailBack(over) if self.state == AppliedState::Applied => Some(over),
+            _ => None,
+        }
     }
 
     /// Whether it is undone when its lease is over, and has not been yet.

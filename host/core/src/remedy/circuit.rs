@@ -54,7 +54,7 @@ pub struct OpenedCircuit {
 }
 
 impl DeclaredRemedy for Circuit {
-    fn stops_the_service(&self) -> bool {
+    fn stops_itself(&self) -> bool {
         match self.isolation {
             Isolation::Stop => true,
         }

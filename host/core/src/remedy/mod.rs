@@ -18,6 +18,7 @@ mod call;
 mod circuit;
 mod cleanup;
 mod config_update;
+mod failover;
 mod file_restore;
 mod instances;
 mod memory_reclaim;
@@ -44,6 +45,7 @@ pub use self::{
     circuit::{Circuit, Isolation, OpenedCircuit},
     cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
     config_update::{ConfigFormat, ConfigUpdate, ConfigValues, NoNextValue},
+    failover::{FailedOver, Failover, StandbyIs},
     file_restore::{FileRestore, ReplacedContent},
     instances::{InstanceServer, Instances, StartedInstance},
     memory_reclaim::MemoryReclaim,
@@ -102,6 +104,7 @@ remedies! {
     Circuit "circuit";
     Cleanup "cleanup";
     ConfigUpdate "config-update";
+    Failover "failover";
     FileRestore "file-restore";
     Instances "instances";
     MemoryReclaim "memory";
@@ -144,8 +147,8 @@ pub trait DeclaredRemedy {
         &[]
     }
 
-    /// Whether it stops the service's own unit.
-    fn stops_the_service(&self) -> bool {
+    /// Whether it stops the service itself.
+    fn stops_itself(&self) -> bool {
         false
     }
 
@@ -187,9 +190,9 @@ impl Remedy {
         self.declared().stops()
     }
 
-    /// As [`DeclaredRemedy::stops_the_service`].
-    pub fn stops_the_service(&self) -> bool {
-        self.declared().stops_the_service()
+    /// As [`DeclaredRemedy::stops_itself`].
+    pub fn stops_itself(&self) -> bool {
+        self.declared().stops_itself()
     }
 
     /// As [`DeclaredRemedy::units`].

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ChangedTraffic, EnteredMode, InstanceServer, LinkChange, MovedAside, MovedLimits,
+    ChangedTraffic, EnteredMode, FailedOver, InstanceServer, LinkChange, MovedAside, MovedLimits,
     OpenedCircuit, PackageChange, PackageVersion, ReplacedContent, StartedInstance,
 };
 use crate::{UnitName, health::bytes, text::one_line};
@@ -208,6 +208,8 @@ pub enum Undo {
     RestoreTraffic(ChangedTraffic),
     /// The service is no longer kept down: it is started.
     CloseCircuit(OpenedCircuit),
+    /// The standby is stopped, and the primary may run again.
+    FailBack(FailedOver),
 }
 
 impl fmt::Display for Undo {
@@ -238,6 +240,11 @@ impl fmt::Display for Undo {
             Self::CloseCircuit(opened) => {
                 write!(f, "close circuit `{}`: start {}", opened.name, opened.unit)
             }
+            Self::FailBack(over) => write!(
+                f,
+                "fail back: stop {}, start {}",
+                over.standby, over.primary
+            ),
         }
     }
 }

@@ -125,6 +125,13 @@ pub(super) fn seen_step(step: &Step) -> Option<SeenStep> {
             IncidentEvent::Waits(short(&format!("it waits for {on}: {reason}")))
         }
         Step::Ended { ending } => match ending {
+            Ending::Healed {
+                served_by: Some(_), ..
+            }
+            | Ending::LeftAlone {
+                why: LeftAlone::FailedOver,
+                ..
+            } => IncidentEvent::Dropped,
             Ending::Healed { strategy, .. } => {
                 IncidentEvent::Resolved(format!("{strategy} healed it, with proof"))
             }

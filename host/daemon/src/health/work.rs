@@ -12,7 +12,8 @@ use prunella_core::{
     capability::UnitStatus,
     health::{Health, Subject, Transition},
 };
-use prunella_health::Tracker;
+use prunella_healer::{failed_over, serves_in_its_place};
+use prunella_health::{Standing, Tracker};
 use prunella_store::SeenHealth;
 
 use super::{
@@ -142,6 +143,14 @@ impl HealthBook {
                 restarts: status.restarts,
             };
             self.lock_groups().insert(unit.clone(), group);
+        }
+        let store = self.store.as_deref();
+        let failed_over = store.and_then(|store| failed_over(store, status));
+        if let Some(why) = failed_over.as_ref().and_then(serves_in_its_place) {
+            self.observe(unit, |tracker, now| {
+                tracker.unit(now, Standing::FailedOver(why))
+            });
+            return;
         }
         match seen_unit(status) {
             Some(SeenUnit::Standing(standing)) => {

@@ -25,7 +25,7 @@ use prunella_core::{
     text::{one_line, redact},
     trail::Step,
 };
-use prunella_healer::{HealerSituation, obstacles};
+use prunella_healer::{HealerSituation, failed_over, obstacles, serves_in_its_place};
 use prunella_linux::{Linux, processes::is_running};
 use prunella_report::how_it_failed;
 use prunella_store::{Ledger, Store};
@@ -333,6 +333,10 @@ fn stands_in_the_way(
         pauses: &past.pauses,
         protected: &asked.config.protected(),
         is_isolated,
+        failed_over: asked
+            .store
+            .and_then(|store| failed_over(store, status))
+            .and_then(|applied| serves_in_its_place(&applied)),
         situation: asked.linux.as_ref(),
     };
     let mut found: Vec<String> = obstacles(&situation, service, status)

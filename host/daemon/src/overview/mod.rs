@@ -293,6 +293,7 @@ fn service_status(
         open_incident: past.open(&service.unit).cloned(),
         // One that is up waits for nothing.
         waits: past.waits(&service.unit).filter(|_| up != Some(true)),
+        failed_over_to: status.and_then(|status| past.failed_over_to(status).cloned()),
         last_healing: past.healing(&service.unit).cloned(),
     }
 }

@@ -5,9 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use prunella_api::{DayCount, LastHealing, NeedsPeople, ServiceStatus, Waiting};
 use prunella_core::{
     Timestamp, UnitName,
+    capability::UnitStatus,
     cause::Cause,
     health::ExpectedWork,
     incident::{Ending, EndingKind, IncidentId, LeftAlone},
+    remedy::FailedOver,
     summary::{Filter, Summary},
     text::one_line,
     trail::{Awaited, Entry, LatestFailure, Record, Step},
@@ -26,6 +28,8 @@ pub(super) struct Past {
     pub(super) day: DayCount,
     pub(super) pauses: Vec<Pause>,
     pub(super) expected_work: Vec<ExpectedWork>,
+    /// Failovers that are in force.
+    failed_over: Vec<FailedOver>,
     /// Each unit's latest incident, dry runs left out.
     latest: BTreeMap<UnitName, Summary>,
     healings: BTreeMap<UnitName, LastHealing>,
@@ -57,6 +61,11 @@ impl Past {
                 .filter(|pause| pause.holds(now))
                 .collect(),
             expected_work: store.expected_work(now)?,
+            failed_over: store
+                .applied()?
+                .iter()
+                .filter_map(|applied| applied.failed_over().cloned())
+                .collect(),
             ..Self::default()
         };
         for (ended, count) in store.counts_since(now.saturating_sub(DAY))? {
@@ -208,6 +217,15 @@ impl Past {
             .collect();
         needy.sort_by_key(|needy| std::cmp::Reverse(needy.at));
         needy
+    }
+
+    /// The unit that serves in the place of one that is down.
+    pub(super) fn failed_over_to(&self, status: &UnitStatus) -> Option<&UnitName> {
+        let of_it = |over: &&FailedOver| over.primary == status.name && !status.is_up();
+        self.failed_over
+            .iter()
+            .find(of_it)
+            .map(|over| &over.standby)
     }
 
     /// Those that were left alone because they are masked, where one of the `needy` is down
@@ -399,6 +417,7 @@ mod tests {
             paused: false,
             open_incident: None,
             waits: None,
+            failed_over_to: None,
             last_healing: None,
         }
     }

@@ -89,6 +89,7 @@ impl Attempt<'_> {
             Ending::Healed {
                 strategy: name.clone(),
                 recovered_after: after,
+                served_by: self.taken_over().map(|(_, over)| over.standby),
             }
         })
     }
@@ -198,7 +199,7 @@ impl Attempt<'_> {
     /// start still goes on, or the unit's author does not want another after a
     /// run that ended so.
     fn not_healed(&self, acted: bool, reason: String) -> Healing {
-        if !acted || self.trail.is_dry_run() {
+        if !acted || self.trail.is_dry_run() || self.has_begun_to_fail_over() {
             return Healing::Not(reason);
         }
         let deadline = Instant::now() + LOOK;
@@ -222,6 +223,9 @@ impl Attempt<'_> {
     }
 
     fn prove(&self, name: &StrategyName) -> Healing {
+        if let Some((_, over)) = self.taken_over() {
+            return self.prove_taken_over(name, &over);
+        }
         if self.is_degradation() {
             return self.prove_cleared(name);
         }

@@ -2,7 +2,8 @@
 
 use prunella_core::{
     incident::Ending,
-    remedy::{Applied, AppliedState, UndoReason},
+    remedy::{Applied, AppliedState, FailedOver, UndoReason},
+    trail::Step,
 };
 
 use super::{Attempt, AttemptOutcome};
@@ -34,6 +35,10 @@ impl Attempt<'_> {
     /// Undoes what is not to outlast an attempt that ends so.
     pub(super) fn undo_after(&self, outcome: &AttemptOutcome) {
         match outcome {
+            // It is not the service that is well.
+            AttemptOutcome::Ended(Ending::Healed {
+                served_by: Some(_), ..
+            }) => {}
             AttemptOutcome::Ended(Ending::Healed { .. } | Ending::Recovered { .. }) => {
                 self.undo_those(UndoReason::Well, |applied| {
                     applied.is_lent() && applied.lease.is_some_and(|lease| lease.calm.is_zero())
@@ -100,7 +105,12 @@ impl Attempt<'_> {
         {
             let wish = Wish { why, by: None };
             let result = undo(store, &self.real, applied, why);
-            self.trail.write(undone(applied, wish, result));
+            self.trail.write(match result {
+                Err(failure) if failure.is(FailedOver::COMPLETE) => Step::Note {
+                    message: format!("{} of `{}`: {failure}", applied.act, applied.name),
+                },
+                result => undone(applied, wish, result),
+            });
         }
     }
 }

@@ -17,7 +17,8 @@ use prunella_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    call, cleanup, config_update, file_restore, memory, release, set_aside, stale_file, traffic,
+    call, cleanup, config_update, failover, file_restore, memory, release, set_aside, stale_file,
+    traffic,
 };
 use crate::{
     answer::answer,
@@ -37,6 +38,7 @@ pub(super) enum Request {
     ConfigUpdate(config_update::Request),
     Memory(memory::Request),
     Call(call::Request),
+    Failover(failover::Request),
     FileRestore(file_restore::Request),
     Release(release::Request),
     SetAside(set_aside::Request),
@@ -193,6 +195,7 @@ pub(crate) fn main(request: &str) -> ExitCode {
             Request::FileRestore(request) => file_restore::carry_out(&request),
             Request::StaleFile(request) => stale_file::carry_out(&request),
             Request::Call(request) => call::carry_out(&request),
+            Request::Failover(request) => failover::carry_out(&request),
             Request::Release(request) => release::carry_out(&request),
             Request::SetAside(request) => set_aside::carry_out(&request),
             Request::Traffic(request) => traffic::carry_out(&request),

@@ -7,6 +7,7 @@ mod call;
 mod circuit;
 mod cleanup;
 mod config_update;
+mod failover;
 mod file_restore;
 pub(crate) mod helper;
 mod in_folder;
@@ -43,9 +44,10 @@ use prunella_core::{
 pub(crate) use self::live::LiveUnits;
 use self::{
     call::CallHere, circuit::CircuitHere, cleanup::CleanupHere, config_update::ConfigUpdateHere,
-    file_restore::FileRestoreHere, helper::Helper, instances::InstancesHere, memory::MemoryHere,
-    mode::ModeHere, offenders::OffendersHere, release::ReleaseHere, set_aside::SetAsideHere,
-    stale_file::StaleFileHere, traffic::TrafficHere, unit_limits::LimitsHere, zombies::ZombiesHere,
+    failover::FailoverHere, file_restore::FileRestoreHere, helper::Helper,
+    instances::InstancesHere, memory::MemoryHere, mode::ModeHere, offenders::OffendersHere,
+    release::ReleaseHere, set_aside::SetAsideHere, stale_file::StaleFileHere, traffic::TrafficHere,
+    unit_limits::LimitsHere, zombies::ZombiesHere,
 };
 use crate::{
     cgroup::Cgroups, checks::LinuxChecks, runs_as::Who, transient::Runner,
@@ -140,6 +142,14 @@ impl LinuxRemedies {
         }
     }
 
+    fn failover(&self) -> FailoverHere<'_> {
+        FailoverHere {
+            helper: &self.helper,
+            tools: &self.tools,
+            primary: &self.service.unit,
+        }
+    }
+
     fn instances(&self) -> InstancesHere<'_> {
         InstancesHere {
             units: &*self.tools.units,
@@ -188,6 +198,7 @@ impl LinuxRemedies {
             Remedy::ConfigUpdate(declared) => {
                 self.config_update().plan(deadline, &of.name, declared)
             }
+            Remedy::Failover(declared) => self.failover().plan(deadline, &of.name, declared),
             Remedy::FileRestore(declared) => {
                 let passes = |check: &str| Ok(self.tools.checks.run(deadline, check)?.passed);
                 self.file_restore()
@@ -255,6 +266,9 @@ impl LinuxRemedies {
             (Remedy::ConfigUpdate(declared), Some(Undo::TakeContentBack(replaced))) => self
                 .config_update()
                 .apply(deadline, &apply.name, declared, replaced),
+            (Remedy::Failover(declared), Some(Undo::FailBack(over))) => {
+                self.failover().apply(deadline, declared, over)
+            }
             (Remedy::Mode(mode), Some(Undo::LeaveMode(entered))) => {
                 self.mode().apply(deadline, mode, entered)
             }
@@ -307,6 +321,7 @@ impl LinuxRemedies {
             (
                 Remedy::Circuit(_)
                 | Remedy::ConfigUpdate(_)
+                | Remedy::Failover(_)
                 | Remedy::FileRestore(_)
                 | Remedy::MemoryReclaim(_)
                 | Remedy::Mode(_)
@@ -340,6 +355,7 @@ impl LinuxRemedies {
         self.tools.checks.stop_orphans(deadline)?;
         match (&back.undo, back.discard) {
             (Undo::CloseCircuit(opened), _) => self.circuit().close(deadline, opened),
+            (Undo::FailBack(over), _) => self.failover().undo(deadline, over, back.why),
             (Undo::LeaveMode(entered), _) => self.mode().undo(deadline, entered),
             (Undo::MoveBack(moved), false) => SetAsideHere::new(&self.helper).undo(deadline, moved),
             (Undo::Relink(change), false) => ReleaseHere::new(&self.helper).undo(deadline, change),

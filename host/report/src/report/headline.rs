@@ -117,8 +117,13 @@ pub fn degraded_headline(unit: &UnitName, symptoms: &[Symptom], tried: bool) -> 
 fn of_degradation(unit: &UnitName, ending: &Ending) -> Option<String> {
     Some(match ending {
         Ending::Healed {
+            served_by: Some(standby),
+            ..
+        } => format!("{unit} was degraded; {standby} serves in its place"),
+        Ending::Healed {
             strategy,
             recovered_after: Some(after),
+            ..
         } => format!(
             "{unit} was degraded; healed by {strategy} in {}",
             words::length(*after)
@@ -147,8 +152,20 @@ pub fn headline(detection: &Detection, ending: &Ending) -> String {
             format!("{unit} was restarted meanwhile, and is healthy")
         }
         Ending::Healed {
+            served_by: Some(standby),
+            recovered_after,
+            ..
+        } => match recovered_after {
+            Some(after) => format!(
+                "{unit} failed; {standby} serves in its place after {}",
+                words::length(*after)
+            ),
+            None => format!("{unit} failed; {standby} serves in its place"),
+        },
+        Ending::Healed {
             strategy,
             recovered_after: Some(after),
+            ..
         } => format!(
             "{unit} failed; healed by {strategy} in {}",
             words::length(*after)

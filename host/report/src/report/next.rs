@@ -296,6 +296,10 @@ fn unprivileged(
                 format!("systemctl unmask {unit}"),
                 "allow it to start again",
             )],
+            LeftAlone::FailedOver => vec![command(
+                format!("prunella status {unit}"),
+                "what serves in its place, and how that is taken back",
+            )],
             LeftAlone::StartLimit => vec![
                 journal,
                 command(
@@ -375,6 +379,15 @@ fn unprivileged(
             ));
             next
         }
+        Some(Ending::Healed {
+            served_by: Some(_), ..
+        }) => vec![
+            journal,
+            command(
+                format!("prunella undo {}", record.incident.id),
+                "fail back: stop the standby, and start the service again",
+            ),
+        ],
         Some(Ending::Healed { .. } | Ending::Recovered { .. } | Ending::Continued { .. })
         | None => Vec::new(),
     }
@@ -473,6 +486,15 @@ pub(super) fn recommendation(
     let by_strategy = causes.all.iter().any(|one| one.because.is_none());
     let advice = advice(causes).map(words::clean);
     match record.ending.as_ref()? {
+        Ending::Healed {
+            served_by: Some(standby),
+            ..
+        } => Some(format!(
+            "Find out why {unit} does not serve, and mend it. {standby} serves until you fail \
+             back: `prunella undo {id}`.",
+            unit = record.incident.detection.unit,
+            id = record.incident.id,
+        )),
         Ending::Healed { .. } | Ending::Recovered { .. } => {
             // A person has seen to it since.
             let was_handed_over = was_handed_over(&record.steps);

@@ -378,7 +378,17 @@ fn ended(ending: &Ending) -> (Mark, Importance, String) {
     match ending {
         Ending::Healed {
             strategy,
+            served_by: Some(standby),
+            ..
+        } => (
+            Mark::Good,
+            Info,
+            format!("healed by {strategy}: {standby} serves in its place"),
+        ),
+        Ending::Healed {
+            strategy,
             recovered_after: Some(after),
+            ..
         } => (
             Mark::Good,
             Info,

@@ -306,6 +306,7 @@ pub fn act(act: &str, target: &str) -> String {
         "call.send" => format!("make the call {target}"),
         "release.roll-back" => format!("roll {target} back"),
         "signal.send" => format!("send the signal {target}"),
+        "failover.switch" => format!("fail `{target}` over"),
         "mode.enter" => format!("enter mode {target}"),
         "file-restore.run" => format!("bring the content of {target} back"),
         "set-aside.run" => format!("move {target} aside"),

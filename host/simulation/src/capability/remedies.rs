@@ -11,11 +11,12 @@ use prunella_core::{
     },
     remedy::{
         Amount, Bounds, Call, CallMethod, ChangedTraffic, Circuit, Cleanup, CleanupFolder,
-        CleanupOf, ConfigFormat, ConfigUpdate, ConfigValues, EnteredMode, FileRestore,
-        HaproxyServer, Instances, Isolation, Lease, LeaseEnds, LinkChange, MemoryReclaim, Mode,
-        MovedAside, MovedLimits, Offender, OpenedCircuit, Plan, Receipt, Release, ReleaseOf,
-        Remedy, ReplacedContent, ServerState, SetAside, Signal, SignalName, StaleFile, TraceKind,
-        Traffic, TrafficChange, TrafficWay, Undo, UnitLimits, UnitProperty, Zombies,
+        CleanupOf, ConfigFormat, ConfigUpdate, ConfigValues, EnteredMode, FailedOver, Failover,
+        FileRestore, HaproxyServer, Instances, Isolation, Lease, LeaseEnds, LinkChange,
+        MemoryReclaim, Mode, MovedAside, MovedLimits, Offender, OpenedCircuit, Plan, Receipt,
+        Release, ReleaseOf, Remedy, ReplacedContent, ServerState, SetAside, Signal, SignalName,
+        StaleFile, StandbyIs, TraceKind, Traffic, TrafficChange, TrafficWay, Undo, UnitLimits,
+        UnitProperty, Zombies,
     },
 };
 
@@ -191,6 +192,32 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
             }),
             None,
         ),
+        "failover" => {
+            let standby = UnitName::new(format!("{name}-standby.service")).ok()?;
+            (
+                Remedy::Failover(Failover {
+                    standbys: vec![standby.clone()],
+                    standby_is: StandbyIs::Stopped,
+                    able: None,
+                    fenced: None,
+                    promote: None,
+                    demote: None,
+                    probes: Vec::new(),
+                    fail_back_after: None,
+                }),
+                Some(Undo::FailBack(FailedOver {
+                    name: name.to_owned(),
+                    primary: UnitName::new(format!("{name}.service")).ok()?,
+                    standby,
+                    standby_is: StandbyIs::Stopped,
+                    was_up: false,
+                    able: None,
+                    promote: None,
+                    demote: None,
+                    probes: Vec::new(),
+                })),
+            )
+        }
         "mode" => (
             Remedy::Mode(Mode {
                 stop: Vec::new(),

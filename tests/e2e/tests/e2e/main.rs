@@ -44,6 +44,7 @@ mod remedies_circuit;
 mod remedies_config;
 mod remedies_content;
 mod remedies_disk;
+mod remedies_failover;
 mod remedies_limits;
 mod remedies_packages;
 mod remedies_release;

@@ -5,6 +5,7 @@ mod call;
 mod circuit;
 mod cleanup;
 mod config_update;
+mod failover;
 mod file_restore;
 mod instances;
 mod memory;
@@ -40,6 +41,7 @@ const KINDS: &[(&str, &str, ReadRemedy)] = &[
     ("circuit", "[[circuit]]", circuit::read),
     ("cleanup", "[[cleanup]]", cleanup::read),
     ("config-update", "[[config-update]]", config_update::read),
+    ("failover", "[[failover]]", failover::read),
     ("file-restore", "[[file-restore]]", file_restore::read),
     ("instances", "[[instances]]", instances::read),
     ("memory", "[[memory]]", memory::read),
@@ -80,6 +82,9 @@ pub(super) fn read(
                 && !is_second_circuit(reader, &remedy, service, &at)
             {
                 check_against(reader, &at, service, &remedy);
+                if let Remedy::Failover(declared) = &remedy {
+                    failover::takes_checks(service, declared);
+                }
                 places.insert(name.clone(), reader.source.place(at.clone()));
                 spans.push((name.clone(), at));
                 service.remedies.insert(name, remedy);
@@ -137,6 +142,9 @@ fn check_against(reader: &mut Reader<'_>, at: &Range<usize>, service: &Service, 
         if let Err(failure) = service.check(check) {
             reader.error(at.clone(), failure.message);
         }
+    }
+    if let Remedy::Failover(declared) = remedy {
+        failover::check_against(reader, at, service, declared);
     }
     if let Some(check) = looks_by(remedy)
         && service.check(check).is_ok_and(|check| check.mutates)
