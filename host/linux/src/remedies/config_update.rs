@@ -163,9 +163,8 @@ impl<'a> ConfigUpdateHere<'a> {
             update,
             replaced: replaced.clone(),
         };
-        let mut writable = folder_of(&replaced.path);
-        writable.push(self.files.content_root(&replaced.copies));
-        self.run(deadline, &what, request, writable)?.applied()
+        self.run(deadline, &what, request, folder_of(&replaced.path))?
+            .applied()
     }
 
     fn update(&self, name: &str, declared: &ConfigUpdate) -> Answer<Update> {
@@ -334,7 +333,6 @@ fn put(update: &Update, replaced: &ReplacedContent) -> Answer<Receipt> {
         ));
     }
     put_in_place(&place, &update.name, Some(&former), replaced)?;
-    replace::remember_own(replaced)?;
     let shown = !update.declared.is_secret();
     Ok(Receipt {
         details: shown

@@ -328,7 +328,7 @@ impl<'a> FileRestoreHere<'a> {
     }
 
     /// The folder of all that Prunella keeps, which is there: those below it may not be yet.
-    pub(super) fn content_root(&self, copies: &Path) -> String {
+    fn content_root(&self, copies: &Path) -> String {
         let content = self.tools.content.as_deref().and_then(Path::parent);
         content.unwrap_or(copies).to_string_lossy().into_owned()
     }

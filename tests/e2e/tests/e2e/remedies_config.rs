@@ -78,19 +78,22 @@ const UPDATE: &str = "config-update.run workers";
 const START: &str = "unit-control.start web.service";
 
 fn builder(content: &str, care: &str, more: &str, main: &str) -> Builder {
+    machine(content, main).service(WEB, UNIT, &format!("{care}{DECLARED}{more}"))
+}
+
+fn machine(content: &str, main: &str) -> Builder {
     Scene::builder()
         .file("/opt/test/workers.py", SERVER, 0o644)
         .file("/opt/test/check.py", CHECK, 0o644)
         .file(CONFIG, content, 0o640)
         .file(OTHER, "", 0o644)
         .file("/etc/prunella/prunella.toml", main, 0o644)
-        .service(WEB, UNIT, &format!("{care}{DECLARED}{more}"))
 }
 
 /// A machine on which the service does not start with what is configured.
 fn scene(content: &str, more: &str, main: &str) -> Scene {
     let scene = builder(content, FEW, more, main).with_daemon();
-    scene.run_ok(&["chown", "www-data:adm", CONFIG]).unwrap();
+    scene.run_ok(&["chgrp", "adm", CONFIG]).unwrap();
     fail(&scene);
     scene
 }
@@ -108,7 +111,7 @@ fn with_workers(workers: u32) -> String {
 fn assert_content(scene: &Scene, expected: &str) {
     assert_eq!(scene.read_file(CONFIG).unwrap(), expected);
     let stat = scene.run_ok(&["stat", "-c", "%U:%G %a", CONFIG]).unwrap();
-    assert_eq!(stat, "www-data:adm 640\n");
+    assert_eq!(stat, "root:adm 640\n");
 }
 
 #[track_caller]
@@ -137,7 +140,12 @@ fn a_service_starts_with_the_next_value_and_undo_brings_the_former_back() {
     let incident = scene.wait_healed(WEB);
     assert_eq!(incident.strategy.as_deref(), Some("reconfigure"));
     let record = scene.record(&incident);
-    assert_eq!(record.acts(), [START, UPDATE, START], "{}", record.text());
+    assert_eq!(
+        record.acts(),
+        ["checks.run config", START, UPDATE, START],
+        "{}",
+        record.text()
+    );
     assert_eq!(record.steps("undone").count(), 0, "{}", record.text());
     assert_content(&scene, &with_workers(4));
     let report = one_line(&scene.report(&incident));
@@ -167,17 +175,16 @@ fn a_value_that_its_check_refuses_is_never_in_force() {
     assert!(was_updated(&record), "{}", record.text());
     assert_content(&scene, &content);
     assert_nothing_beside(&scene);
-    let report = one_line(&scene.report(&incident));
     let because = "the check `config` did not pass when it was tried to change server.workers in \
                    /etc/web/web.toml from 8 to 4, so the file stays as it is: fewer workers than \
                    this server needs";
-    assert!(report.contains(because), "{report}");
+    assert!(record.text().contains(because), "{}", record.text());
 }
 
 #[test]
 fn a_value_that_did_not_help_goes_back_and_is_not_tried_again() {
     let scene = builder(EIGHT, FEW, NOW, ALLOWED).with_daemon();
-    scene.run_ok(&["chown", "www-data:adm", CONFIG]).unwrap();
+    scene.run_ok(&["chgrp", "adm", CONFIG]).unwrap();
     scene.remove_file(OTHER).unwrap();
     fail(&scene);
     let incident = scene.wait_ended(WEB, "escalated");
@@ -202,7 +209,7 @@ fn a_value_that_did_not_help_goes_back_and_is_not_tried_again() {
 #[test]
 fn a_file_that_somebody_changed_a_moment_ago_is_left_to_them() {
     let scene = builder(&with_workers(4), FEW, "", ALLOWED).with_daemon();
-    scene.run_ok(&["chown", "www-data:adm", CONFIG]).unwrap();
+    scene.run_ok(&["chgrp", "adm", CONFIG]).unwrap();
     scene.start(&[WEB]);
     // As an editor does it: a new file, with the time of the old one.
     scene
@@ -233,7 +240,11 @@ fn a_value_that_is_not_declared_is_left_alone() {
 
 #[test]
 fn people_are_asked_first_unless_they_allow_it() {
-    let scene = scene(EIGHT, NOW, "");
+    // A start more, for the attempt after the approval.
+    let few = FEW.replace("healings = 2", "healings = 3");
+    let scene = builder(EIGHT, &few, NOW, "").with_daemon();
+    scene.run_ok(&["chgrp", "adm", CONFIG]).unwrap();
+    fail(&scene);
     let incident = scene.wait_ended(WEB, "escalated");
     let record = scene.record(&incident);
     assert!(!was_updated(&record), "{}", record.text());
@@ -265,10 +276,13 @@ fn a_value_for_a_while_goes_back_when_its_time_is_over() {
 /// The daemon is killed before one write after the other.
 #[test]
 fn a_daemon_that_is_killed_meanwhile_leaves_the_old_file_or_the_new_one() {
-    const MANY: &str = "strategies = [\"reconfigure\"]\n[budget]\nhealings = 1000\n\
+    // What is cut off after its step is started with that.
+    const MANY: &str = "strategies = [\"reconfigure\", \"service-restart\"]\n[budget]\nhealings = 1000\n\
                         window = \"10m\"\nbackoff = [\"0s\"]\n[proof]\nstable-for = \"100ms\"\n";
     let library = std::fs::read(killer(5)).unwrap();
-    let scene = builder(EIGHT, MANY, NOW, ALLOWED)
+    let declared = format!("{MANY}{DECLARED}{NOW}").replace("\"4\", \"2\"", "\"4\"");
+    let scene = machine(EIGHT, ALLOWED)
+        .service(WEB, UNIT, &declared)
         .bytes("/opt/test/killer.so", &library, 0o755)
         .file(
             "/etc/systemd/system/prunella.service.d/killer.conf",
@@ -407,18 +421,19 @@ fn a_slow_service_is_reloaded_with_the_next_value() {
     assert_eq!(scene.runs(WEB), 1, "it was not restarted");
 }
 
-/// Prometheus refuses a timeout that is longer than the interval, and `promtool` says so before.
+/// Prometheus takes no timeout that is longer than the interval, and `promtool` says so before.
 #[test]
-fn a_real_prometheus_starts_with_the_next_interval() {
-    const YAML: &str = "# Scrapes itself.\nglobal:\n  scrape_interval: 5s   # too short\n  \
+fn an_interval_that_promtool_refuses_is_never_in_force() {
+    const YAML: &str = "# Scrapes itself.\nglobal:\n  scrape_interval: 15s   # as it was\n  \
                         scrape_timeout: 10s\nscrape_configs:\n  - job_name: \"self\"\n    \
                         static_configs:\n      - targets: [\"127.0.0.1:9090\"]\n";
+    const FILE: &str = "/etc/prometheus/prometheus.yml";
     let prometheus = unpacked("prometheus").unwrap();
     let care = format!(
-        "{FEW}[[check]]\nname = \"config\"\n\
-         command = [\"/opt/test/promtool\", \"check\", \"config\", \"/etc/prometheus/prometheus.yml\"]\n\
-         [[config-update]]\nname = \"interval\"\npath = \"/etc/prometheus/prometheus.yml\"\n\
-         key = \"global.scrape_interval\"\nvalues = [\"5s\", \"15s\"]\ncheck = \"config\"\n{NOW}"
+        "ports = [\"tcp/9090\"]\n{FEW}[[check]]\nname = \"config\"\n\
+         command = [\"/opt/test/promtool\", \"check\", \"config\", \"{FILE}\"]\n\
+         [[config-update]]\nname = \"interval\"\npath = \"{FILE}\"\n\
+         key = \"global.scrape_interval\"\nvalues = [\"15s\", \"5s\"]\ncheck = \"config\"\n{NOW}"
     );
     let scene = Scene::builder()
         .bind_ro(
@@ -426,23 +441,29 @@ fn a_real_prometheus_starts_with_the_next_interval() {
             "/opt/test/prometheus",
         )
         .bind_ro(prometheus.join("usr/bin/promtool"), "/opt/test/promtool")
-        .file("/etc/prometheus/prometheus.yml", YAML, 0o644)
+        .file(FILE, YAML, 0o644)
         .file("/etc/prunella/prunella.toml", ALLOWED, 0o644)
         .service(
             WEB,
-            "[Service]\nStateDirectory=prometheus\nExecStart=/opt/test/prometheus \
-             --config.file=/etc/prometheus/prometheus.yml \
+            "[Unit]\nStartLimitIntervalSec=0\n[Service]\nStateDirectory=prometheus\n\
+             ExecStartPre=/usr/bin/test -e /etc/web-other\n\
+             ExecStart=/opt/test/prometheus --config.file=/etc/prometheus/prometheus.yml \
              --storage.tsdb.path=/var/lib/prometheus --web.listen-address=127.0.0.1:9090\n",
-            &format!("ports = [\"tcp/9090\"]\n{care}"),
+            &care,
         )
         .with_daemon();
-    let _ = scene.run(&["systemctl", "start", WEB]).unwrap();
-    let healed = scene.wait_healed(WEB);
-    assert_eq!(healed.strategy.as_deref(), Some("reconfigure"));
-    let content = scene.read_file("/etc/prometheus/prometheus.yml").unwrap();
-    assert_eq!(
-        content,
-        YAML.replace("scrape_interval: 5s ", "scrape_interval: 15s ")
+    fail(&scene);
+    let incident = scene.wait_ended(WEB, "escalated");
+    let record = scene.record(&incident);
+    let acts = record.acts();
+    assert!(
+        acts.contains(&"config-update.run interval".to_owned()),
+        "{}",
+        record.text()
     );
-    assert!(scene.answers(9090));
+    let because = "global scrape timeout greater than scrape interval";
+    assert!(record.text().contains(because), "{}", record.text());
+    assert_eq!(scene.read_file(FILE).unwrap(), YAML);
+    let beside = scene.run_ok(&["ls", "-A", "/etc/prometheus"]).unwrap();
+    assert_eq!(beside, "prometheus.yml\n");
 }

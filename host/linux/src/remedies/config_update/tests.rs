@@ -147,12 +147,16 @@ fn undoing_what_was_not_done_changes_nothing() {
 #[test]
 fn one_step_after_the_other() {
     let case = Case::with("workers = 8\n");
-    case.done();
-    // What Prunella itself has changed a moment ago is not somebody else's.
-    let mut later = case.update.clone();
-    later.declared.untouched_for = Duration::from_secs(u32::MAX.into());
-    let next = plan(&later, Timestamp::from_millis(4_000_000_060_000)).unwrap();
-    assert_eq!(next.summary, "change workers in `web` from 4 to 2");
+    let (replaced, _) = case.done();
+    assert_eq!(case.plan().summary, "change workers in `web` from 4 to 2");
+    // Whether a step has helped is not known at once.
+    let mut patient = case.update.clone();
+    patient.declared.untouched_for = Duration::from_secs(u32::MAX.into());
+    assert!(!plan(&patient, AT).unwrap().eligible);
+    // What Prunella has brought back is nobody's work.
+    replace::take_back(&replaced, false).unwrap();
+    let again = plan(&patient, AT).unwrap();
+    assert_eq!(again.summary, "change workers in `web` from 8 to 4");
 }
 
 #[test]

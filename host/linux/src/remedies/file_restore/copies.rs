@@ -87,7 +87,7 @@ pub(in crate::remedies) struct Copies {
     /// What was there, and what was brought back in its place and did not help: by hash.
     #[serde(default)]
     no_help: Option<(String, String)>,
-    /// The file as Prunella itself has left it last.
+    /// The file as Prunella itself has brought it back last.
     #[serde(default)]
     own: Option<Seen>,
 }
@@ -122,7 +122,7 @@ impl Copies {
         self.copies.iter().find(|copy| copy.sha256 == sha256)
     }
 
-    /// Whether nobody but Prunella has changed the file last.
+    /// Whether Prunella has brought the file back, and nobody has changed it since.
     pub(in crate::remedies) fn is_own(&self, seen: &Seen) -> bool {
         self.own.as_ref() == Some(seen)
     }
@@ -135,7 +135,7 @@ impl Copies {
     }
 }
 
-/// Remembers the file as Prunella itself has left it.
+/// Remembers the file as Prunella itself has brought it back.
 pub(super) fn remember_own(folder: &Path, seen: Seen) -> Answer<()> {
     let mut copies = Copies::read(folder)?;
     make(folder)?;

@@ -335,8 +335,9 @@ pub(in crate::remedies) fn take_back(replaced: &ReplacedContent, no_help: bool) 
     })
 }
 
-/// Remembers the file as it stands in its place: Prunella has changed it last, and nobody else.
-pub(in crate::remedies) fn remember_own(replaced: &ReplacedContent) -> Answer<()> {
+/// Remembers the file as it stands in its place: Prunella has brought it back, and nobody has
+/// changed it.
+fn remember_own(replaced: &ReplacedContent) -> Answer<()> {
     match Seen::at(&replaced.path)? {
         Some(seen) => copies::remember_own(&replaced.copies, seen),
         None => Ok(()),
