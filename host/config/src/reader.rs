@@ -133,20 +133,6 @@ impl<'s> Reader<'s> {
         self.number_in(value, key, 1..=max)
     }
 
-    /// Any whole number.
-    pub fn integer(&mut self, section: Section<'_>, key: &str) -> Option<i64> {
-        let value = section.table.get(key)?;
-        let Some(integer) = value.get_ref().as_integer() else {
-            self.wrong_type(key, value, "a whole number", &format!("{key} = 8"));
-            return None;
-        };
-        let number = i64::from_str_radix(integer.as_str(), integer.radix());
-        if number.is_err() {
-            self.error(value.span(), format!("`{key}` is too large a number"));
-        }
-        number.ok()
-    }
-
     /// A whole number in a range.
     pub fn number_in(
         &mut self,
@@ -176,19 +162,29 @@ impl<'s> Reader<'s> {
         number
     }
 
-    /// A whole number, which may be negative.
-    pub fn integer(&mut self, section: Section<'_>, key: &str) -> Option<i32> {
+    /// A whole number in a range, which may begin below zero.
+    pub fn integer(
+        &mut self,
+        section: Section<'_>,
+        key: &str,
+        range: std::ops::RangeInclusive<i64>,
+    ) -> Option<i64> {
         let value = section.table.get(key)?;
         let Some(integer) = value.get_ref().as_integer() else {
-            self.wrong_type(key, value, "a whole number", &format!("{key} = -1"));
+            self.wrong_type(key, value, "a whole number", &format!("{key} = 8"));
             return None;
         };
-        let number = i32::from_str_radix(integer.as_str(), integer.radix()).ok();
+        let number = i64::from_str_radix(integer.as_str(), integer.radix())
+            .ok()
+            .filter(|number| range.contains(number));
         if number.is_none() {
-            let (least, most) = (i32::MIN, i32::MAX);
             self.error(
                 value.span(),
-                format!("`{key}` must lie between {least} and {most}"),
+                format!(
+                    "`{key}` must lie between {} and {}",
+                    range.start(),
+                    range.end()
+                ),
             );
         }
         number

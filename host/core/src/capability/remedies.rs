@@ -33,10 +33,10 @@ pub struct Apply {
 pub struct TakeBack {
     pub act: Act,
     pub undo: Undo,
+    /// Why it is undone.
     pub why: UndoReason,
     /// Whether what was kept is deleted instead.
     pub discard: bool,
-    pub why: UndoReason,
 }
 
 /// Takes a copy of a declared file, of which the service is known to be well, where it is in

@@ -176,9 +176,9 @@ fn listed(reader: &mut Reader<'_>, section: Section<'_>) -> Option<ConfigValues>
 }
 
 fn range(reader: &mut Reader<'_>, section: Section<'_>, at: &Range<usize>) -> Option<ConfigValues> {
-    let min = reader.integer(section, "min");
-    let max = reader.integer(section, "max");
-    let step = reader.integer(section, "step");
+    let min = reader.integer(section, "min", i64::MIN..=i64::MAX);
+    let max = reader.integer(section, "max", i64::MIN..=i64::MAX);
+    let step = reader.integer(section, "step", i64::MIN..=i64::MAX);
     let (min, max, step) = (min?, max?, step?);
     if min >= max || step == 0 {
         reader.error_help(

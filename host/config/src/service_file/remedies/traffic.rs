@@ -144,10 +144,10 @@ fn track_file(
         );
         return None;
     }
-    let out = reader.integer(section, "out");
+    let out = reader.integer(section, "out", i32::MIN.into()..=i32::MAX.into());
     Some(TrackFile {
         path: path?,
-        out: out?,
+        out: i32::try_from(out?).ok()?,
     })
 }
 
