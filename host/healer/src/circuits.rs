@@ -252,7 +252,7 @@ impl Circuits<'_> {
             }
             let record = self.store.record(&incident.id)?;
             let acts = record.iter().flat_map(acts);
-            if let Some(times) = acts.filter_map(|act| act.times).last() {
+            if let Some(times) = acts.filter_map(|act| act.times).next_back() {
                 return Ok(times);
             }
         }
