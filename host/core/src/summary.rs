@@ -201,7 +201,7 @@ mod tests {
 
     #[rstest]
     #[case::healed(
-        Ending::Healed { strategy: StrategyName::new("service-restart").unwrap(), recovered_after: Some(Duration::from_micros(9)) },
+        Ending::Healed { strategy: StrategyName::new("service-restart").unwrap(), recovered_after: Some(Duration::from_micros(9)), served_by: None },
         "healed", None, Some("service-restart"), Some(9)
     )]
     #[case::left_alone(

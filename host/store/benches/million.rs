@@ -153,6 +153,7 @@ fn ending(number: u64) -> Ending {
         Ending::Healed {
             strategy: strategy("service-restart"),
             recovered_after: Some(Duration::from_micros(50_000)),
+            served_by: None,
         }
     }
 }
@@ -222,6 +223,7 @@ fn steps(incident: &Incident) -> Vec<Entry> {
             ending: Ending::Healed {
                 strategy: strategy("service-restart"),
                 recovered_after: Some(Duration::from_micros(50_000)),
+                served_by: None,
             },
         },
     ];

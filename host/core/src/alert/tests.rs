@@ -66,6 +66,7 @@ fn healed() -> Ending {
     Ending::Healed {
         strategy: StrategyName::new("service-restart").unwrap(),
         recovered_after: Some(Duration::from_micros(1_000)),
+        served_by: None,
     }
 }
 
@@ -344,6 +345,7 @@ fn the_end_of_a_degradation_is_told_where_it_was_told() {
     let healed = Ending::Healed {
         strategy: StrategyName::new("service-restart").unwrap(),
         recovered_after: None,
+        served_by: None,
     };
     let told = entry(
         1,

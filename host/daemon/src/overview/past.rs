@@ -505,6 +505,7 @@ mod tests {
                 &Ending::Healed {
                     strategy: "service-restart".parse().unwrap(),
                     recovered_after: Some(Duration::from_millis(35_100)),
+                    served_by: None,
                 },
             )
             .unwrap();

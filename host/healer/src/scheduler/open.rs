@@ -337,6 +337,10 @@ impl Shared {
             } => true,
             Ending::Escalated { retry_at: None, .. } => was_by_its_end,
             Ending::LeftAlone { why, .. } => was_by_its_end && *why != LeftAlone::Healthy,
+            // All runs that failed before its standby took over belong to it.
+            Ending::Healed {
+                served_by: Some(_), ..
+            } => was_by_its_end,
             // It was well then, or was cut off in the middle of what was done to it.
             Ending::Healed { .. }
             | Ending::Recovered { .. }

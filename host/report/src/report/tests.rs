@@ -309,6 +309,7 @@ fn healed() -> Record {
         Some(Ending::Healed {
             strategy: name("service-restart"),
             recovered_after: Some(Duration::from_micros(61_000)),
+            served_by: None,
         }),
     )
 }
@@ -1084,6 +1085,7 @@ fn the_cause_that_keeps_it_down_leads() {
     let healed = Ending::Healed {
         strategy: name("service-restart"),
         recovered_after: None,
+        served_by: None,
     };
     let up = report(&record(killed(), steps, Some(healed)));
     assert_eq!(
@@ -1118,6 +1120,7 @@ fn what_is_over_once_it_is_up_is_no_advice() {
     let healed = Ending::Healed {
         strategy: name("service-restart"),
         recovered_after: None,
+        served_by: None,
     };
     let report = report(&record(
         killed(),
@@ -1178,6 +1181,7 @@ fn a_recovery_says_what_kept_it_down_and_who_agreed_to_its_end() {
     let healed = Ending::Healed {
         strategy: name("port-conflict"),
         recovered_after: None,
+        served_by: None,
     };
     let mut record = record(
         killed(),
@@ -1237,6 +1241,7 @@ fn a_kill_of_the_first_run_is_no_cause_of_what_fails_since() {
     let healed = Ending::Healed {
         strategy: name("service-restart"),
         recovered_after: None,
+        served_by: None,
     };
     let steps = vec![(2_000, again), diagnosed(vec![kill_requested()])];
     let report = report(&record(killed(), steps, Some(healed)));

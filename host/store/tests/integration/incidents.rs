@@ -31,6 +31,7 @@ fn healed(after: u64) -> Ending {
     Ending::Healed {
         strategy: "service-restart".parse().unwrap(),
         recovered_after: Some(Duration::from_micros(after)),
+        served_by: None,
     }
 }
 

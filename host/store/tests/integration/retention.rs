@@ -30,6 +30,7 @@ fn healed() -> Ending {
     Ending::Healed {
         strategy: StrategyName::new("service-restart").unwrap(),
         recovered_after: Some(Duration::from_micros(1)),
+        served_by: None,
     }
 }
 

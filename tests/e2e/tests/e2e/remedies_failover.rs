@@ -34,7 +34,7 @@ const ALLOWED: &str =
 
 /// Whether the service answers is what a file says.
 const PROBE: &str = "[[probe]]\nname = \"front\"\ncommand = [\"/bin/test\", \"!\", \"-e\", \
-                     \"/opt/hangs\"]\ninterval = \"500ms\"\n";
+                     \"/opt/hangs\"]\ninterval = \"1s\"\n";
 const HANGS: &str = "/opt/hangs";
 
 /// One of the two: it tells when it is started while the other one runs. `more` are further
@@ -320,7 +320,7 @@ fn a_split_is_for_people() {
 fn a_primary_is_not_started_beside_a_standby_that_somebody_started() {
     let scene = scene(FEW, ALLOWED);
     scene.write_file(BROKEN_A, "", 0o644).unwrap();
-    scene.prunella_ok(&["pause", A]);
+    scene.prunella_ok(&["pause", A, "--reason", "by hand"]);
     scene.kill(A);
     scene.wait_until(A, "failed", TIMEOUT).unwrap();
     scene.start(&[B]);
