@@ -121,7 +121,8 @@ mod tests {
             run.applied(),
             "circuit `shop` is open, and the service is tried now"
         );
-        assert_eq!(run.acts(), ["circuit.half-open shop"]);
+        // The host starts it.
+        assert_eq!(run.acts(), ["circuit.half-open shop", "start web.service"]);
         assert_eq!(run.healed(), "started web.service: active (running)");
     }
 
@@ -133,7 +134,7 @@ mod tests {
             .starts_when("no such module", |_| false);
         let run = host.run::<CircuitBreaker>();
         assert!(run.failed().contains("did not come up"), "{}", run.failed());
-        assert_eq!(run.acts(), ["circuit.half-open shop"]);
+        assert_eq!(run.acts(), ["circuit.half-open shop", "start web.service"]);
     }
 
     #[test]

@@ -333,9 +333,13 @@ fn call_of(act: Act, process: &Process) -> Call {
         .into_call(),
         act => {
             assert!(act.is_remedy(), "{act}: how is it called?");
+            let name = match act {
+                Act::HalfOpenCircuit => "open",
+                act => act.interface(),
+            };
             Apply {
                 act,
-                name: act.interface().to_owned(),
+                name: name.to_owned(),
                 undo: None,
             }
             .into_call()
@@ -364,6 +368,8 @@ fn every_act_passes_every_step(
     for kind in REMEDY_KINDS {
         sim = sim.remedy(kind, Remedy::of(kind, "do it"));
     }
+    // Only an open circuit is half-opened.
+    sim = sim.remedy("open", Remedy::of("circuit", "do it").applied());
     let Port {
         protocol, number, ..
     } = sim.ports()[0];

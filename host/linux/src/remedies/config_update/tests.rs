@@ -148,7 +148,9 @@ fn undoing_what_was_not_done_changes_nothing() {
 fn one_step_after_the_other() {
     let case = Case::with("workers = 8\n");
     let (replaced, _) = case.done();
-    assert_eq!(case.plan().summary, "change workers in `web` from 4 to 2");
+    let later = AT.saturating_add(case.update.declared.untouched_for);
+    let next = plan(&case.update, later).unwrap();
+    assert_eq!(next.summary, "change workers in `web` from 4 to 2");
     // Whether a step has helped is not known at once.
     let mut patient = case.update.clone();
     patient.declared.untouched_for = Duration::from_secs(u32::MAX.into());
