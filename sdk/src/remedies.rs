@@ -69,6 +69,49 @@ pub fn first_eligible(incident: &Incident, act: &str) -> Result<Option<String>> 
     Ok(None)
 }
 
+/// The plan of the first of the declared remedies with which an act, such as `mode.enter`, has
+/// something to do now; else why it has nothing to do with any of them.
+///
+/// # Errors
+/// Why it cannot be told.
+pub fn first_plan(incident: &Incident, act: &str) -> Result<std::result::Result<Plan, String>> {
+    let kind = act.split_once('.').map_or(act, |(kind, _)| kind);
+    let mut others = Vec::new();
+    for name in incident.remedies(kind) {
+        let plan = plan_for(act, &name)?;
+        if plan.eligible {
+            return Ok(Ok(plan));
+        }
+        others.push(plan.summary);
+    }
+    Ok(Err(if others.is_empty() {
+        format!("no {kind} is declared")
+    } else {
+        others.join(", ")
+    }))
+}
+
+/// Applies the declared remedies of a kind, such as `mode`, until one of them has changed
+/// something: its receipt. Else why none has.
+///
+/// # Errors
+/// What the host answered to a call that it did not carry out.
+pub fn apply_first(
+    incident: &Incident,
+    kind: &str,
+    apply: impl Fn(&str) -> Result<Receipt>,
+) -> Result<std::result::Result<Receipt, String>> {
+    let mut others = Vec::new();
+    for name in incident.remedies(kind) {
+        let receipt = apply(&name)?;
+        if receipt.changed {
+            return Ok(Ok(receipt));
+        }
+        others.push(receipt.summary);
+    }
+    Ok(Err(others.join(", ")))
+}
+
 /// The names, in backquotes, of the remedies with which an act has something to do, and why it
 /// has nothing to do with the others. The act, such as `set-aside.run`, names their kind.
 ///

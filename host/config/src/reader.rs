@@ -140,26 +140,8 @@ impl<'s> Reader<'s> {
         key: &str,
         range: std::ops::RangeInclusive<u32>,
     ) -> Option<u32> {
-        let Some(integer) = value.get_ref().as_integer() else {
-            let example = format!("{key} = {}", range.start());
-            self.wrong_type(key, value, "a whole number", &example);
-            return None;
-        };
-        let number = i64::from_str_radix(integer.as_str(), integer.radix())
-            .ok()
-            .and_then(|number| u32::try_from(number).ok())
-            .filter(|number| range.contains(number));
-        if number.is_none() {
-            self.error(
-                value.span(),
-                format!(
-                    "`{key}` must lie between {} and {}",
-                    range.start(),
-                    range.end()
-                ),
-            );
-        }
-        number
+        let range = i64::from(*range.start())..=i64::from(*range.end());
+        u32::try_from(self.integer_in(value, key, range)?).ok()
     }
 
     /// A whole number in a range, which may begin below zero.
@@ -170,8 +152,19 @@ impl<'s> Reader<'s> {
         range: std::ops::RangeInclusive<i64>,
     ) -> Option<i64> {
         let value = section.table.get(key)?;
+        self.integer_in(value, key, range)
+    }
+
+    fn integer_in(
+        &mut self,
+        value: &Value<'_>,
+        key: &str,
+        range: std::ops::RangeInclusive<i64>,
+    ) -> Option<i64> {
+        let (least, most) = (range.start(), range.end());
         let Some(integer) = value.get_ref().as_integer() else {
-            self.wrong_type(key, value, "a whole number", &format!("{key} = 8"));
+            let example = (*least).max(1);
+            self.wrong_type(key, value, "a whole number", &format!("{key} = {example}"));
             return None;
         };
         let number = i64::from_str_radix(integer.as_str(), integer.radix())
@@ -180,11 +173,7 @@ impl<'s> Reader<'s> {
         if number.is_none() {
             self.error(
                 value.span(),
-                format!(
-                    "`{key}` must lie between {} and {}",
-                    range.start(),
-                    range.end()
-                ),
+                format!("`{key}` must lie between {least} and {most}"),
             );
         }
         number

@@ -379,11 +379,13 @@ impl Kernel {
             Target::Unit(status) => (vec![status.name.clone()], None),
             Target::Process { pid, .. } => (Vec::new(), Some(*pid)),
             Target::Declared(name) => {
-                let declared = self.rules.service.remedy(act.interface(), name);
-                (
-                    declared.map_or_else(|_| Vec::new(), |it| it.stops().to_vec()),
-                    None,
-                )
+                let service = &self.rules.service;
+                let Ok(declared) = service.remedy(act.interface(), name) else {
+                    return Vec::new();
+                };
+                let itself = declared.stops_itself().then_some(&service.unit);
+                let units = declared.stops().iter().chain(itself);
+                (units.cloned().collect(), None)
             }
         };
         let ask = LastFacts { units, pid };

@@ -20,6 +20,8 @@ use crate::{HealerError, clock::wall_clock, healer::Healer, lock::UnitLock};
 const LIMIT: Duration = Duration::from_secs(60);
 /// How long failing back may take: one unit is stopped, and another started.
 const FAILING_BACK: Duration = Duration::from_secs(170);
+/// How long the package manager may take.
+const INSTALLING: Duration = Duration::from_secs(310);
 /// How long deleting may take what was kept for that.
 const DELETING: Duration = Duration::from_secs(310);
 /// What could not be undone at the end of its lease is tried again after so long.
@@ -135,6 +137,7 @@ fn take_back(
     let limit = match applied.undo {
         _ if discard => DELETING,
         Undo::FailBack(_) => FAILING_BACK,
+        Undo::Reinstall(_) => INSTALLING,
         _ => LIMIT,
     };
     let back = TakeBack {

@@ -16,35 +16,21 @@ impl Strategy for Degrade {
     }
 
     fn assess(incident: &Incident) -> Result<Assessment> {
-        let mut nothing = Vec::new();
-        for name in incident.remedies("mode") {
-            let plan = remedies::plan_for("mode.enter", &name)?;
-            if plan.eligible {
-                return Ok(Assessment::applies(15, format!("it can {}", plan.summary)));
-            }
-            nothing.push(plan.summary);
-        }
-        Ok(Assessment::not_applicable(if nothing.is_empty() {
-            "no mode is declared".to_owned()
-        } else {
-            nothing.join(", ")
-        }))
+        Ok(match remedies::first_plan(incident, "mode.enter")? {
+            Ok(plan) => Assessment::applies(15, format!("it can {}", plan.summary)),
+            Err(because) => Assessment::not_applicable(because),
+        })
     }
 
     fn heal(incident: &Incident) -> Result<Outcome> {
-        let mut nothing = Vec::new();
-        for name in incident.remedies("mode") {
-            let receipt = mode::enter(&name)?;
-            if !receipt.changed {
-                nothing.push(receipt.summary);
-                continue;
-            }
-            if units::get(&incident.unit())?.is_up() {
-                return Ok(Outcome::healed(receipt.summary));
-            }
-            return Ok(recovery::bring_up(incident)?.after(&receipt.summary));
+        let entered = match remedies::apply_first(incident, "mode", mode::enter)? {
+            Ok(receipt) => receipt.summary,
+            Err(because) => return Ok(Outcome::not_applicable(because)),
+        };
+        if units::get(&incident.unit())?.is_up() {
+            return Ok(Outcome::healed(entered));
         }
-        Ok(Outcome::not_applicable(nothing.join(", ")))
+        Ok(recovery::bring_up(incident)?.after(&entered))
     }
 }
 

@@ -40,25 +40,16 @@ impl Strategy for Drain {
                 unit.standing()
             )));
         };
-        let mut nothing = Vec::new();
-        for traffic in incident.remedies("traffic") {
-            let plan = remedies::plan_for("traffic.drain", &traffic)?;
-            if plan.eligible {
-                return Ok(Assessment::applies(
-                    62,
-                    format!(
-                        "{ails}, and {name} is in rotation; it can {}, and bring it up then",
-                        plan.summary
-                    ),
-                ));
-            }
-            nothing.push(plan.summary);
-        }
-        Ok(Assessment::not_applicable(if nothing.is_empty() {
-            "no traffic is declared".to_owned()
-        } else {
-            nothing.join(", ")
-        }))
+        Ok(match remedies::first_plan(incident, "traffic.drain")? {
+            Ok(plan) => Assessment::applies(
+                62,
+                format!(
+                    "{ails}, and {name} is in rotation; it can {}, and bring it up then",
+                    plan.summary
+                ),
+            ),
+            Err(because) => Assessment::not_applicable(because),
+        })
     }
 
     fn heal(incident: &Incident) -> Result<Outcome> {

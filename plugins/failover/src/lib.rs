@@ -31,39 +31,23 @@ impl Strategy for Failover {
                 unit.standing()
             )));
         }
-        let mut nothing = Vec::new();
-        for group in incident.remedies("failover") {
-            let plan = remedies::plan_for("failover.switch", &group)?;
-            if plan.eligible {
-                let how = if is_degradation {
-                    "is only degraded, and listed to be failed over all the same"
-                } else {
-                    "does not serve"
-                };
-                return Ok(Assessment::applies(
-                    20,
-                    format!("{name} {how}: it can {}", plan.summary),
-                ));
-            }
-            nothing.push(plan.summary);
-        }
-        Ok(Assessment::not_applicable(if nothing.is_empty() {
-            "no failover is declared".to_owned()
+        let how = if is_degradation {
+            "is only degraded, and listed to be failed over all the same"
         } else {
-            nothing.join(", ")
-        }))
+            "does not serve"
+        };
+        Ok(match remedies::first_plan(incident, "failover.switch")? {
+            Ok(plan) => Assessment::applies(20, format!("{name} {how}: it can {}", plan.summary)),
+            Err(because) => Assessment::not_applicable(because),
+        })
     }
 
     fn heal(incident: &Incident) -> Result<Outcome> {
-        let mut nothing = Vec::new();
-        for group in incident.remedies("failover") {
-            let receipt = failover::switch(&group)?;
-            if receipt.changed {
-                return Ok(Outcome::healed(receipt.summary));
-            }
-            nothing.push(receipt.summary);
-        }
-        Ok(Outcome::not_applicable(nothing.join(", ")))
+        let switched = remedies::apply_first(incident, "failover", failover::switch)?;
+        Ok(match switched {
+            Ok(receipt) => Outcome::healed(receipt.summary),
+            Err(because) => Outcome::not_applicable(because),
+        })
     }
 }
 

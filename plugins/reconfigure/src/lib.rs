@@ -38,34 +38,19 @@ impl Strategy for Reconfigure {
                 "{ails}: its configuration is not to blame"
             )));
         }
-        let mut nothing = Vec::new();
-        for name in incident.remedies("config-update") {
-            let plan = remedies::plan_for("config-update.run", &name)?;
-            if plan.eligible {
-                return Ok(Assessment::applies(
-                    30,
-                    format!("it is possible to {}", plan.summary),
-                ));
-            }
-            nothing.push(plan.summary);
-        }
-        Ok(Assessment::not_applicable(if nothing.is_empty() {
-            "no value is declared that could be changed".to_owned()
-        } else {
-            nothing.join(", ")
-        }))
+        Ok(match remedies::first_plan(incident, "config-update.run")? {
+            Ok(plan) => Assessment::applies(30, format!("it is possible to {}", plan.summary)),
+            Err(because) => Assessment::not_applicable(because),
+        })
     }
 
     fn heal(incident: &Incident) -> Result<Outcome> {
-        let mut nothing = Vec::new();
-        for name in incident.remedies("config-update") {
-            let receipt = config_update::run(&name)?;
-            if receipt.changed {
-                return Ok(put_in_force(incident)?.after(&receipt.summary));
-            }
-            nothing.push(receipt.summary);
-        }
-        Ok(Outcome::not_applicable(nothing.join(", ")))
+        Ok(
+            match remedies::apply_first(incident, "config-update", config_update::run)? {
+                Ok(receipt) => put_in_force(incident)?.after(&receipt.summary),
+                Err(because) => Outcome::not_applicable(because),
+            },
+        )
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Consequence, Durability, OversightRule, remedies::REMEDY};
 pub(super) static OPEN: Consequence = Consequence {
     name: "circuit.open",
     means: "may stop the service and keep it down for a while, as declared",
+    ends_processes: true,
     durability: Durability::OnDiskFirst,
     oversight: OversightRule::WhenListed,
     ..REMEDY

@@ -39,7 +39,7 @@ impl Applied {
     /// The failover that it is, where it was made and not taken back.
     pub fn failed_over(&self) -> Option<&FailedOver> {
         match &self.undo {
-            Undo::FailBack(over) if self.state == AppliedState::Applied => Some(over),
+            Undo::FailBack(over) if self.state == AppliedState::Applied => Some(&**over),
             _ => None,
         }
     }

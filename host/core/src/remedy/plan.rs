@@ -209,7 +209,7 @@ pub enum Undo {
     /// The service is no longer kept down: it is started.
     CloseCircuit(OpenedCircuit),
     /// The standby is stopped, and the primary may run again.
-    FailBack(FailedOver),
+    FailBack(Box<FailedOver>),
 }
 
 impl fmt::Display for Undo {

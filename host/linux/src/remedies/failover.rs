@@ -500,7 +500,7 @@ fn plan(name: &str, declared: &Failover, primary: &UnitStatus, standby: UnitName
         demote: declared.demote.clone(),
         probes: declared.probes.clone(),
     };
-    let plan = Plan::to(summary).undone_by(Undo::FailBack(over));
+    let plan = Plan::to(summary).undone_by(Undo::FailBack(Box::new(over)));
     match declared.fail_back_after {
         None => plan,
         Some(after) => plan.lease(Lease {

@@ -205,7 +205,7 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
                     probes: Vec::new(),
                     fail_back_after: None,
                 }),
-                Some(Undo::FailBack(FailedOver {
+                Some(Undo::FailBack(Box::new(FailedOver {
                     name: name.to_owned(),
                     primary: UnitName::new(format!("{name}.service")).ok()?,
                     standby,
@@ -215,7 +215,7 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
                     promote: None,
                     demote: None,
                     probes: Vec::new(),
-                })),
+                }))),
             )
         }
         "mode" => (

@@ -70,6 +70,11 @@ fn a_stopped_main_process_is_the_cause_of_a_hang() {
         .unwrap();
     let report = scene.report(&second);
     assert!(!report.contains("stopped by a signal"), "{report}");
+    // What is lost with its processes was kept.
+    let record = scene.record(&second).text();
+    let kept = "before unit-control.restart: process ";
+    assert!(record.contains(kept), "{record}");
+    assert!(record.contains("open files"), "{record}");
 }
 
 #[test]
