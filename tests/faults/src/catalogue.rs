@@ -48,28 +48,6 @@ pub const GROUPS: [(Class, bool); 6] = [
     (Class::MustNotTell, false),
 ];
 
-/// Something that a healer has to be able to do for some faults. A fault names
-/// those that Prunella does not have; it is then counted apart, as *not yet*.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Missing {
-    /// Have a standby take over.
-    FailOver,
-    /// Take a backend out of a load balancer.
-    DrainTraffic,
-}
-
-impl Missing {
-    /// What it would be, in a few words.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::FailOver => "have a standby take over",
-            Self::DrainTraffic => "take a backend out of a load balancer",
-        }
-    }
-}
-
 /// When the clock of crash-to-answering begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -94,9 +72,10 @@ pub struct Fault {
     pub class: Class,
     /// What is made to fail, for people.
     pub software: String,
-    /// What Prunella cannot do yet, and the fault needs.
+    /// What Prunella cannot do yet, and the fault needs: "have a standby take over". It is
+    /// then counted apart, as *not yet*.
     #[serde(default)]
-    pub missing: Vec<Missing>,
+    pub missing: Vec<String>,
     /// The services, in the order in which they are started.
     #[serde(rename = "service")]
     pub services: Vec<Service>,

@@ -319,7 +319,7 @@ pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::{self, Missing};
+    use crate::catalogue;
 
     fn fault(name: &str) -> Fault {
         catalogue::load()
@@ -445,7 +445,7 @@ mod tests {
     #[test]
     fn unsupported_faults_are_counted_apart() {
         let lacking = Fault {
-            missing: vec![Missing::FailOver],
+            missing: vec!["have a standby take over".to_owned()],
             ..fault("stale-pid")
         };
         let mut verdicts = vec![

@@ -25,11 +25,10 @@ pub fn list(faults: &[Fault]) -> String {
             if fault.class != class || fault.not_yet() != not_yet {
                 continue;
             }
-            let lacks: Vec<&str> = fault.missing.iter().map(|m| m.title()).collect();
-            let lacks = if lacks.is_empty() {
+            let lacks = if fault.missing.is_empty() {
                 String::new()
             } else {
-                format!(" [it cannot {}]", lacks.join(", "))
+                format!(" [it cannot {}]", fault.missing.join(", "))
             };
             text += &format!("  {:<26} {}{lacks}\n", fault.name, fault.title);
         }
