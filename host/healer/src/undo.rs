@@ -26,6 +26,8 @@ const INSTALLING: Duration = Duration::from_secs(310);
 const DELETING: Duration = Duration::from_secs(310);
 /// What could not be undone at the end of its lease is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(60);
+/// The same, where its service is just being healed.
+const AFTER_HEALING: Duration = Duration::from_secs(5);
 
 /// Who wants something undone, and why.
 #[derive(Debug, Clone, Copy)]
@@ -168,12 +170,10 @@ impl Healer {
         };
         for applied in leases.into_iter().filter(ours) {
             let left = self.left(store, &applied);
-            let again = if !left.is_zero() {
-                Some(left)
-            } else if self.end_lease(store, &applied) {
-                None
+            let again = if left.is_zero() {
+                self.end_lease(store, &applied)
             } else {
-                Some(AGAIN)
+                Some(left)
             };
             next = match (next, again) {
                 (Some(next), Some(again)) => Some(next.min(again)),
@@ -197,18 +197,24 @@ impl Healer {
         }
     }
 
-    /// Whether it is over, or somebody else sees to it.
-    fn end_lease(&self, store: &Store, applied: &Applied) -> bool {
+    /// Answers after how long it is to be tried again; none when it is over.
+    fn end_lease(&self, store: &Store, applied: &Applied) -> Option<Duration> {
         let folder = self.settings.run_folder.join("lock");
         let Ok(Some(_lock)) = UnitLock::try_acquire(&folder, &applied.unit) else {
-            return false;
+            return Some(AFTER_HEALING);
         };
         // Nobody heals the standby while it is stopped.
         let standby = applied.failed_over().map(|over| &over.standby);
         let lock = standby.map(|standby| UnitLock::try_acquire(&folder, standby));
         if matches!(lock, Some(Ok(None) | Err(_))) {
-            return false;
+            return Some(AFTER_HEALING);
         }
+        let is_over = self.take_lease_back(store, applied);
+        (!is_over).then_some(AGAIN)
+    }
+
+    /// Undoes what was lent, or deletes what was kept: whether that is done.
+    fn take_lease_back(&self, store: &Store, applied: &Applied) -> bool {
         let host = self.host_of(applied);
         if applied.is_lent() {
             let is_over = applied.until().is_some_and(|until| until <= wall_clock());
