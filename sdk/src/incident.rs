@@ -61,6 +61,11 @@ impl<'a> Incident<'a> {
         self.0.cause()
     }
 
+    /// Whether nothing has failed, and a person wants the unit restarted.
+    pub fn is_restart_requested(&self) -> bool {
+        self.cause() == "restart-requested"
+    }
+
     /// The exit code of the failed run's main process.
     pub fn exit_code(&self) -> Option<i32> {
         self.0.exit_code()

@@ -9,8 +9,8 @@ use std::{collections::BTreeSet, time::Duration};
 use crate::{
     Failure, FailureKind, StrategyName, UnitName,
     capability::{
-        Act, ActiveState, Answer, Call, Described as _, Description, Observe, Ownership,
-        ProcessInfo, Protocol, StopsAlong, Subject, UnitStatus,
+        Act, Answer, Call, Described as _, Description, Observe, Ownership, ProcessInfo, Protocol,
+        StopsAlong, Subject, UnitStatus,
     },
     policy::{Grants, Scope},
     protected::Protected,
@@ -360,7 +360,7 @@ impl Authority<'_> {
         for unit in remedy.stops().iter().chain(itself) {
             let status = facts.unit(unit)?;
             // With what is down already, nothing stops.
-            if !is_live(&status) {
+            if !status.is_live() {
                 continue;
             }
             for other in dependents(&status, facts)? {
@@ -460,19 +460,11 @@ fn active_among(units: &[UnitName], facts: &impl Facts) -> Answer<Vec<UnitStatus
             continue;
         }
         match facts.unit(unit) {
-            Ok(status) if is_live(&status) => active.push(status),
+            Ok(status) if status.is_live() => active.push(status),
             Ok(_) => {}
             Err(failure) if failure.kind == FailureKind::NotFound => {}
             Err(failure) => return Err(failure),
         }
     }
     Ok(active)
-}
-
-/// Whether there is anything to stop.
-fn is_live(status: &UnitStatus) -> bool {
-    !matches!(
-        status.active_state,
-        ActiveState::Inactive | ActiveState::Failed
-    )
 }

@@ -83,23 +83,44 @@ pub(crate) fn opened(applied: &Applied) -> Option<&OpenedCircuit> {
     }
 }
 
-/// The openings of a unit's circuit that are kept, the latest first.
-pub(crate) fn openings(store: &Store, unit: &UnitName) -> Result<Vec<Applied>, StoreError> {
+/// The openings of all circuits that are kept, the latest first.
+fn all_openings(store: &Store) -> Result<Vec<Applied>, StoreError> {
     let mut openings = store.leases()?;
-    openings.retain(|applied| applied.unit == *unit && opened(applied).is_some());
+    openings.retain(|applied| opened(applied).is_some());
     openings.sort_by_key(|applied| std::cmp::Reverse((applied.at, applied.action)));
     Ok(openings)
 }
 
-/// The open circuit of a unit.
-pub(crate) fn open(
+/// The openings of a unit's circuit that are kept, the latest first.
+pub(crate) fn openings(store: &Store, unit: &UnitName) -> Result<Vec<Applied>, StoreError> {
+    let mut openings = all_openings(store)?;
+    openings.retain(|applied| applied.unit == *unit);
+    Ok(openings)
+}
+
+/// The open circuit of the first of these units that has one.
+pub(crate) fn open_among<'a>(
     store: &Store,
     situation: &dyn Situation,
-    unit: &UnitName,
+    units: impl IntoIterator<Item = &'a UnitName>,
 ) -> Result<Option<OpenCircuit>, StoreError> {
-    let Some(applied) = openings(store, unit)?.into_iter().next() else {
-        return Ok(None);
-    };
+    let openings = all_openings(store)?;
+    for unit in units {
+        if let Some(latest) = openings.iter().find(|applied| applied.unit == *unit)
+            && let Some(open) = held_open(store, situation, latest)?
+        {
+            return Ok(Some(open));
+        }
+    }
+    Ok(None)
+}
+
+/// The circuit that this has opened, as long as its incident goes on.
+fn held_open(
+    store: &Store,
+    situation: &dyn Situation,
+    applied: &Applied,
+) -> Result<Option<OpenCircuit>, StoreError> {
     let Some(record) = store.record(&applied.incident)? else {
         return Ok(None);
     };
@@ -108,7 +129,7 @@ pub(crate) fn open(
         Some(Ending::LeftAlone { why, .. }) => why.passes(),
         Some(_) => false,
     };
-    Ok(opened(&applied).cloned().filter(|_| goes_on).map(|opened| {
+    Ok(opened(applied).filter(|_| goes_on).map(|opened| {
         let acts = acts(&record);
         let opening = acts.iter().rfind(|act| act.act == Act::OpenCircuit);
         OpenCircuit {
@@ -116,9 +137,9 @@ pub(crate) fn open(
             tried: acts
                 .last()
                 .is_some_and(|act| act.act == Act::HalfOpenCircuit),
-            at: began(&record, opening, &applied, situation),
-            opened,
-            applied,
+            at: began(&record, opening, applied, situation),
+            opened: opened.clone(),
+            applied: applied.clone(),
         }
     }))
 }
@@ -188,7 +209,7 @@ impl Circuits<'_> {
         };
         let unit = &self.service.unit;
         let status = self.below.unit(deadline, unit)?;
-        let open = open(self.store, &**self.situation, unit).map_err(unavailable)?;
+        let open = open_among(self.store, &**self.situation, [unit]).map_err(unavailable)?;
         if of.act == Act::HalfOpenCircuit {
             return Ok(match &open {
                 None => Plan::nothing(format!("circuit `{name}` is closed")),
@@ -289,20 +310,6 @@ fn opening(name: &str, declared: &Circuit, status: &UnitStatus, times: u32) -> P
         ends: LeaseEnds::Tried,
         calm: Duration::ZERO,
     })
-}
-
-/// The unit among those that `needs` names whose circuit is open, and that circuit.
-pub(crate) fn open_among<'a>(
-    store: &Store,
-    situation: &dyn Situation,
-    needs: impl IntoIterator<Item = &'a UnitName>,
-) -> Result<Option<OpenCircuit>, StoreError> {
-    for unit in needs {
-        if let Some(open) = open(store, situation, unit)? {
-            return Ok(Some(open));
-        }
-    }
-    Ok(None)
 }
 
 /// Nothing is kept of a unit's circuit any more: it is closed, or nobody holds it open.

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use prunella_config::Config;
 use prunella_core::{
     FailureKind, UnitName,
-    capability::{ActiveState, Answer, Host, UnitStatus},
+    capability::{Answer, Host, UnitStatus},
     remedy::{Applied, Remedy, StandbyIs},
 };
 use prunella_store::Store;
+
+use crate::stored::has_incident;
 
 /// How long one look at a unit may take.
 const LOOK: Duration = Duration::from_secs(10);
@@ -61,7 +63,8 @@ pub(crate) fn another(
     }
     for (name, other, is_primary) in others(config, status) {
         // Whether the standby is started is decided there.
-        if is_primary && !runs(status) && store.is_some_and(|store| is_open(store, other)) {
+        if is_primary && !status.is_live() && store.is_some_and(|store| has_incident(store, other))
+        {
             return Ok(Some(Another::Serves(format!(
                 "{other} of failover group `{name}` is being healed"
             ))));
@@ -71,9 +74,9 @@ pub(crate) fn another(
             Err(failure) if failure.kind == FailureKind::NotFound => continue,
             Err(failure) => return Err(failure),
         };
-        if runs(&other) && other.name != status.name {
+        if other.is_live() && other.name != status.name {
             let (unit, other) = (&status.name, &other.name);
-            return Ok(Some(if runs(status) {
+            return Ok(Some(if status.is_live() {
                 Another::Split(format!(
                     "split: {unit} and {other} both run, and one of failover group `{name}` may"
                 ))
@@ -83,21 +86,6 @@ pub(crate) fn another(
         }
     }
     Ok(None)
-}
-
-/// Whether a unit has an incident that is open.
-fn is_open(store: &Store, unit: &UnitName) -> bool {
-    // The store has told of its trouble itself.
-    let open = store.unfinished().unwrap_or_default();
-    open.iter().any(|incident| incident.detection.unit == *unit)
-}
-
-/// Whether anything of a unit runs, or is about to.
-fn runs(status: &UnitStatus) -> bool {
-    !matches!(
-        status.active_state,
-        ActiveState::Inactive | ActiveState::Failed
-    )
 }
 
 /// The other units of the groups that a unit belongs to, and of which one may run: with the

@@ -23,6 +23,7 @@ use crate::{
     Protected, StrategySet,
     answered_probes::{AnsweredProbes, OnceAnswered},
     cached_probes::{CachedProbes, ProbeAnswers},
+    circuits::{self, OpenCircuit},
     clock::moment,
     held_ports::HeldPorts,
     leases::LeaseNews,
@@ -165,6 +166,29 @@ impl Healer {
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// The circuit of a unit, where it is open. None where that is not known, which is told.
+    pub(crate) fn open_circuit(&self, unit: &UnitName) -> Option<OpenCircuit> {
+        self.open_circuit_among([unit])
+    }
+
+    /// The circuit of the first of these units whose circuit is open. None where that is not
+    /// known, which is told.
+    pub(crate) fn open_circuit_among<'a>(
+        &self,
+        units: impl IntoIterator<Item = &'a UnitName>,
+    ) -> Option<OpenCircuit> {
+        let store = self.settings.store.as_ref()?;
+        match circuits::open_among(store, &*self.settings.situation, units) {
+            Ok(open) => open,
+            // The store has told of that itself.
+            Err(error) if error.is_trouble() => None,
+            Err(error) => {
+                tracing::error!("whether a circuit is open is not known: {error}");
+                None
+            }
+        }
     }
 
     /// The host as `service` sees it, with nothing between that denies anything. But

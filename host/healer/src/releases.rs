@@ -201,11 +201,7 @@ fn began(
     deadline: Instant,
 ) -> Answer<Option<Timestamp>> {
     let unit = &service.unit;
-    let open = store.unfinished().map_err(unavailable)?;
-    let open = open
-        .iter()
-        .find(|incident| incident.detection.unit == *unit);
-    if let Some(incident) = open {
+    if let Some(incident) = store.unfinished_of(unit).map_err(unavailable)? {
         return Ok(Some(incident.detection.at));
     }
     let status = below.unit(deadline, unit)?;
@@ -308,8 +304,7 @@ impl Healer {
                 _ => return Err(health.evidence),
             }
         }
-        let open = store.unfinished().map_err(told_of)?;
-        if open.iter().any(|incident| incident.detection.unit == *unit) {
+        if store.unfinished_of(unit).map_err(told_of)?.is_some() {
             return Err("it has an open incident".to_owned());
         }
         let ended = store.latest_end(unit).map_err(told_of)?;

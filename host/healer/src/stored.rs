@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
-    Failure,
+    Failure, UnitName,
     capability::{Act, Answer, Call, Host, HostCalls, Operation as _, PastIncident, Reply},
     service::Service,
     situation::Situation,
@@ -43,6 +43,11 @@ impl Stored {
 /// without.
 pub(crate) fn unavailable(error: StoreError) -> Failure {
     Failure::unavailable("no-store", error.to_string())
+}
+
+/// Whether a unit has an incident that is open. Of its trouble the store has told itself.
+pub(crate) fn has_incident(store: &Store, unit: &UnitName) -> bool {
+    store.unfinished_of(unit).is_ok_and(|open| open.is_some())
 }
 
 impl HostCalls for Stored {

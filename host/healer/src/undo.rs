@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use prunella_core::{
-    Failure, UnitName,
+    Failure,
     capability::{Host, remedies::TakeBack},
     incident::IncidentId,
     policy::Act,
@@ -14,7 +14,7 @@ use prunella_core::{
 };
 use prunella_store::{Store, StoreError};
 
-use crate::{HealerError, clock::wall_clock, healer::Healer, lock::UnitLock};
+use crate::{HealerError, clock::wall_clock, healer::Healer, lock::UnitLock, stored::has_incident};
 
 /// How long undoing one act may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -118,12 +118,6 @@ pub(crate) fn undone(applied: &Applied, wish: Wish<'_>, result: Result<String, F
     }
 }
 
-/// Whether a unit has an incident that is open.
-fn is_unwell(store: &Store, unit: &UnitName) -> bool {
-    let open = store.unfinished().unwrap_or_default();
-    open.iter().any(|incident| incident.detection.unit == *unit)
-}
-
 fn take_back(
     host: &Host,
     applied: &Applied,
@@ -192,7 +186,7 @@ impl Healer {
             return until;
         };
         match early.since(now) {
-            Duration::ZERO if is_unwell(store, &applied.unit) => until.min(AGAIN),
+            Duration::ZERO if has_incident(store, &applied.unit) => until.min(AGAIN),
             early => until.min(early),
         }
     }

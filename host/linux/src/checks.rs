@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use prunella_core::{
-    UnitName,
+    Failure, UnitName,
     capability::{Answer, CheckReport},
     service::{DeclaredCheck, Service},
 };
@@ -44,6 +44,19 @@ impl LinuxChecks {
 
     pub(crate) fn run(&self, deadline: Instant, name: &str) -> Answer<CheckReport> {
         self.run_with(deadline, name, Vec::new())
+    }
+
+    /// Runs a check that has to pass.
+    pub(crate) fn pass(&self, deadline: Instant, name: &str) -> Answer<()> {
+        let report = self.run(deadline, name)?;
+        if report.passed {
+            return Ok(());
+        }
+        let said = report.output.lines().next_back().unwrap_or_default();
+        Err(Failure::failed(
+            "check-failed",
+            format!("check `{name}` did not pass: {said}"),
+        ))
     }
 
     /// Runs a check to which files are shown in the place of others.

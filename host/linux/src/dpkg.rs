@@ -6,9 +6,9 @@ use std::{
     path::Path,
 };
 
-use prunella_core::{Timestamp, remedy::PackageVersion};
+use prunella_core::Timestamp;
 
-/// dpkg's folder.
+/// Where dpkg keeps what is installed.
 const FOLDER: &str = "/var/lib/dpkg";
 
 /// More than the list of all packages of a large host.
@@ -76,21 +76,6 @@ pub(crate) fn since(name: &str, installed: &Installed) -> Option<Timestamp> {
     let since = list.modified().ok()?.duration_since(std::time::UNIX_EPOCH);
     let millis = u64::try_from(since.ok()?.as_millis()).ok()?;
     Some(Timestamp::from_millis(millis))
-}
-
-/// The versions of these packages now; none when one of them is not installed.
-pub(crate) fn versions(names: &[String]) -> io::Result<Option<Vec<PackageVersion>>> {
-    let now = installed(names)?;
-    Ok(names
-        .iter()
-        .zip(now)
-        .map(|(name, now)| {
-            Some(PackageVersion {
-                name: name.clone(),
-                version: now?.version,
-            })
-        })
-        .collect())
 }
 
 #[cfg(test)]

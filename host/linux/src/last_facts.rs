@@ -65,12 +65,11 @@ pub(crate) fn of(pids: &[u32], deadline: Instant) -> Vec<String> {
 fn process(pid: u32, resident: u64, until: Instant) -> String {
     let folder = format!("/proc/{pid}");
     let folder = Path::new(&folder);
-    let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
     let memory = Amount {
         value: resident,
         of: AmountOf::Bytes,
     };
-    let name = one_line(name.trim_end(), NAME);
+    let name = one_line(&procfs::name(pid), NAME);
     let mut text = format!("process {pid} ({name}), {memory}");
     let parts = [threads(folder, until), open_files(folder, until)];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

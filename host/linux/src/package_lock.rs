@@ -11,6 +11,8 @@ use std::{
     path::Path,
 };
 
+use crate::procfs;
+
 /// The lock files, and whose they are.
 const LOCKS: [(&str, &str); 4] = [
     ("/var/lib/dpkg/lock-frontend", "dpkg"),
@@ -41,8 +43,7 @@ fn describe(path: &Path, manager: &str) -> Option<String> {
         .ok()
         .filter(|pid| *pid != 0)
         .map(|pid| {
-            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            let name = prunella_core::text::one_line(&name, 32);
+            let name = prunella_core::text::one_line(&procfs::name(pid), 32);
             format!(" ({name}, process {pid})")
         })
         // Of an open file description, or of a process in another namespace.

@@ -91,6 +91,12 @@ pub(crate) fn timestamp(ticks: u64) -> Timestamp {
     clock::now().saturating_sub(clock::since_boot().saturating_sub(since_boot(ticks)))
 }
 
+/// What a process calls itself; nothing when it is gone. Any text may stand there.
+pub(crate) fn name(pid: u32) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim_end().to_owned()
+}
+
 /// The executable's path, as the kernel tells it: with ` (deleted)` behind it
 /// when the file was replaced or removed.
 pub(crate) fn executable(pid: u32) -> Option<String> {

@@ -87,6 +87,19 @@ impl SystemdUnitControl {
         }
     }
 
+    /// Queues a job and waits for its end, for `patience` at most: systemd's word for how it
+    /// ended.
+    pub(crate) fn carry_out(
+        &self,
+        deadline: Instant,
+        unit: &UnitName,
+        act: UnitAct,
+        patience: Duration,
+    ) -> Answer<String> {
+        let job = self.submit(deadline, unit, act)?;
+        wait_for(deadline, &job, patience)
+    }
+
     pub fn reset_failed(&self, deadline: Instant, unit: &UnitName) -> Answer<()> {
         let done = self.shared.block_on_deadline(deadline, async {
             match self

@@ -5,9 +5,6 @@
 
 use prunella_sdk::prelude::*;
 
-/// The cause of an incident in which nothing has failed: a person wants a restart.
-const RESTART_REQUESTED: &str = "restart-requested";
-
 struct CircuitBreaker;
 
 impl Strategy for CircuitBreaker {
@@ -20,7 +17,7 @@ impl Strategy for CircuitBreaker {
     }
 
     fn assess(incident: &Incident) -> Result<Assessment> {
-        if incident.cause() == RESTART_REQUESTED {
+        if incident.is_restart_requested() {
             return Ok(Assessment::not_applicable("a person wants a restart"));
         }
         let mut nothing = Vec::new();

@@ -4,9 +4,6 @@
 
 use prunella_sdk::prelude::*;
 
-/// What a person wants is a restart, now.
-const RESTART_REQUESTED: &str = "restart-requested";
-
 /// What is measured and is the same of every run: no restart changes it.
 const NOT_OF_THE_RUN: [&str; 2] = ["certificate-hours", "error-budget-permille"];
 
@@ -24,7 +21,7 @@ impl Strategy for Drain {
     }
 
     fn assess(incident: &Incident) -> Result<Assessment> {
-        if incident.cause() == RESTART_REQUESTED {
+        if incident.is_restart_requested() {
             return Ok(Assessment::not_applicable("a person wants a restart"));
         }
         let unit = units::get(&incident.unit())?;

@@ -3,9 +3,6 @@
 
 use prunella_sdk::prelude::*;
 
-/// What a person wants is a restart.
-const RESTART_REQUESTED: &str = "restart-requested";
-
 struct Failover;
 
 impl Strategy for Failover {
@@ -21,7 +18,7 @@ impl Strategy for Failover {
     fn assess(incident: &Incident) -> Result<Assessment> {
         let unit = units::get(&incident.unit())?;
         let name = unit.name();
-        if incident.cause() == RESTART_REQUESTED {
+        if incident.is_restart_requested() {
             return Ok(Assessment::not_applicable("a person wants a restart"));
         }
         let is_degradation = incident.kind() == IncidentKind::Degradation;

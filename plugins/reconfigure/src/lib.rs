@@ -4,9 +4,6 @@
 
 use prunella_sdk::{prelude::*, unit_control::JobResult};
 
-/// What a person wants is a restart.
-const RESTART_REQUESTED: &str = "restart-requested";
-
 struct Reconfigure;
 
 impl Strategy for Reconfigure {
@@ -21,7 +18,7 @@ impl Strategy for Reconfigure {
     }
 
     fn assess(incident: &Incident) -> Result<Assessment> {
-        if incident.cause() == RESTART_REQUESTED {
+        if incident.is_restart_requested() {
             return Ok(Assessment::not_applicable("a person wants a restart"));
         }
         let unit = units::get(&incident.unit())?;

@@ -12,9 +12,6 @@ const WAIT: Duration = Duration::from_secs(5);
 /// So often it is looked whether it was enough.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What a person wants is a restart.
-const RESTART_REQUESTED: &str = "restart-requested";
-
 /// What no reload changes.
 const NOT_OF_THE_RUN: [&str; 2] = ["certificate-hours", "error-budget-permille"];
 
@@ -53,7 +50,7 @@ impl Strategy for Reload {
                 unit.standing()
             )));
         }
-        if incident.cause() == RESTART_REQUESTED {
+        if incident.is_restart_requested() {
             return Ok(Assessment::not_applicable("a person wants a restart"));
         }
         let ails = match incident.kind() {

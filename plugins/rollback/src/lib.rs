@@ -4,9 +4,6 @@
 
 use prunella_sdk::prelude::*;
 
-/// What a person wants is a restart.
-const RESTART_REQUESTED: &str = "restart-requested";
-
 struct Rollback;
 
 impl Strategy for Rollback {
@@ -22,7 +19,7 @@ impl Strategy for Rollback {
     fn assess(incident: &Incident) -> Result<Assessment> {
         let unit = units::get(&incident.unit())?;
         let name = unit.name();
-        if incident.cause() == RESTART_REQUESTED {
+        if incident.is_restart_requested() {
             return Ok(Assessment::not_applicable("a person wants a restart"));
         }
         if unit.is_up() && recovery::silences(incident)?.is_empty() {

@@ -99,9 +99,7 @@ impl Strategy for ServiceRestart {
 
 /// Whether a person wants the unit restarted, and it is still the run that they saw.
 fn restart_is_due(incident: &Incident, unit: &Unit) -> bool {
-    incident.cause() == RESTART_REQUESTED
-        && unit.is_up()
-        && unit.invocation() == incident.invocation()
+    incident.is_restart_requested() && unit.is_up() && unit.invocation() == incident.invocation()
 }
 
 /// A run that is slow or has errors may be rid of that by another run; whether it was, what

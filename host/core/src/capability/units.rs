@@ -270,6 +270,14 @@ impl UnitStatus {
             )
     }
 
+    /// Whether anything of it runs, or is about to: whether there is anything to stop.
+    pub fn is_live(&self) -> bool {
+        !matches!(
+            self.active_state,
+            ActiveState::Inactive | ActiveState::Failed
+        )
+    }
+
     /// Whether systemd is about to start it again by itself.
     pub fn is_auto_restarting(&self) -> bool {
         // `auto-restart`; since 254 also `auto-restart-queued`, and for a moment

@@ -105,7 +105,7 @@ impl ConfigValues {
     /// The value that follows `current`.
     ///
     /// # Errors
-    /// [`NoNextValue`].
+    /// [`NoNextValue`] says why nothing follows it.
     pub fn next(&self, current: &str) -> Result<String, NoNextValue> {
         match self {
             Self::Listed(values) => {

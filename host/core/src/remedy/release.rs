@@ -41,15 +41,13 @@ impl ReleaseOf {
     /// How people know a release: by the last part of where the link leads, by the version of
     /// the first package.
     pub fn label(&self, target: &str) -> String {
-        let text = match self {
-            Self::Path(_) => Path::new(target)
-                .file_name()
-                .map_or(target.into(), |last| last.to_string_lossy()),
-            Self::Packages(_) => PackageVersion::parse_all(target)
-                .and_then(|all| Some(all.into_iter().next()?.version))
-                .map_or(target.into(), Into::into),
-        };
-        one_line(&text, LABEL)
+        match self {
+            Self::Path(_) => LinkChange::label(target),
+            Self::Packages(_) => match PackageVersion::parse_all(target) {
+                Some(all) => PackageVersion::label(&all),
+                None => one_line(target, LABEL),
+            },
+        }
     }
 }
 
@@ -90,6 +88,15 @@ pub struct LinkChange {
     pub temporary: String,
 }
 
+impl LinkChange {
+    /// How people know where a link leads: by the last part of it.
+    pub fn label(target: &str) -> String {
+        let last = Path::new(target).file_name();
+        let last = last.map_or(target.into(), |last| last.to_string_lossy());
+        one_line(&last, LABEL)
+    }
+}
+
 /// A Debian package of a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageVersion {
@@ -109,6 +116,12 @@ impl PackageVersion {
     pub fn all_as_text(all: &[Self]) -> String {
         let texts: Vec<String> = all.iter().map(Self::to_string).collect();
         texts.join(" ")
+    }
+
+    /// How people know packages that change together: by the version of the first.
+    pub fn label(all: &[Self]) -> String {
+        let version = all.first().map(|first| first.version.as_str());
+        one_line(version.unwrap_or_default(), LABEL)
     }
 
     /// What [`PackageVersion::all_as_text`] has written; nothing of anything else.

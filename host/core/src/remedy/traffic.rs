@@ -99,7 +99,7 @@ pub enum ServerState {
 }
 
 impl ServerState {
-    /// HAProxy's word.
+    /// As `set server … state` takes it in HAProxy.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "ready",

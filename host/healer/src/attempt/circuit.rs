@@ -28,16 +28,7 @@ const ISOLATING: Duration = Duration::from_secs(110);
 impl Attempt<'_> {
     /// The circuit of the service, where it is open.
     pub(super) fn open_circuit(&self) -> Option<OpenCircuit> {
-        let settings = &self.healer.settings;
-        let store = settings.store.as_ref()?;
-        let found = circuits::open(store, &*settings.situation, &self.service.unit);
-        found.unwrap_or_else(|error| {
-            tracing::error!(
-                "whether the circuit of {} is open is not known: {error}",
-                self.service.unit
-            );
-            None
-        })
+        self.healer.open_circuit(&self.service.unit)
     }
 
     /// Goes on at an open circuit. Nothing, where none holds the service: the attempt goes its
@@ -190,15 +181,9 @@ impl Attempt<'_> {
 
     /// Whether a unit that the service needs is isolated: it waits for that one.
     pub(super) fn waits_for_circuit(&self, status: &UnitStatus) -> Option<AttemptOutcome> {
-        let settings = &self.healer.settings;
-        let store = settings.store.as_ref()?;
         let needs = self.service.depends_on.iter().chain(&status.requires);
         let others = needs.filter(|unit| **unit != self.service.unit);
-        let found = circuits::open_among(store, &*settings.situation, others);
-        let open = found.unwrap_or_else(|error| {
-            tracing::error!("whether a needed unit is isolated is not known: {error}");
-            None
-        })?;
+        let open = self.healer.open_circuit_among(others)?;
         let OpenedCircuit { name, unit, .. } = open.opened;
         let reason = format!("{unit} is isolated: its circuit `{name}` is open");
         Some(AttemptOutcome::Blocked(unit, reason))

@@ -21,12 +21,10 @@ impl Task {
 impl Shared {
     /// The circuit of a unit, where it is open.
     pub(super) fn open_circuit(&self, unit: &UnitName) -> Option<OpenCircuit> {
-        let settings = &self.healer.settings;
-        let store = settings.store.as_ref().filter(|_| !self.dry_run)?;
-        circuits::open(store, &*settings.situation, unit).unwrap_or_else(|error| {
-            tracing::error!("whether the circuit of {unit} is open is not known: {error}");
-            None
-        })
+        if self.dry_run {
+            return None;
+        }
+        self.healer.open_circuit(unit)
     }
 
     /// Whether a unit is as the opening of its circuit has left it.

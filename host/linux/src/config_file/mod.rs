@@ -40,7 +40,7 @@ pub enum Unread {
 /// which no link leads that others than root could have made.
 ///
 /// # Errors
-/// [`Unread`].
+/// [`Unread`] says why it is none of these.
 pub fn read(path: &Path) -> Result<Vec<u8>, Unread> {
     let other = |why: &dyn std::fmt::Display| Unread::Other(why.to_string());
     let found = match safe_path::walk(path, Rule::Change, Last::Keep) {
@@ -131,7 +131,7 @@ impl Form {
 /// What the value is that `key` leads to.
 ///
 /// # Errors
-/// [`Unusable`].
+/// [`Unusable`] says what cannot be read, or could be read in two ways.
 pub fn value(content: &[u8], format: ConfigFormat, key: &str) -> Result<String, Unusable> {
     Ok(find(text_of(content)?, format, key)?.value)
 }
@@ -139,7 +139,7 @@ pub fn value(content: &[u8], format: ConfigFormat, key: &str) -> Result<String, 
 /// The content with the value `to` where `key` leads to; nothing else of it is changed.
 ///
 /// # Errors
-/// [`Unusable`].
+/// [`Unusable`] says what cannot be read, or could be read in two ways.
 pub fn with_value(
     content: &[u8],
     format: ConfigFormat,

@@ -13,7 +13,7 @@ use prunella_core::{
 };
 
 use super::Tools;
-use crate::{job::word, unit_control::wait_for};
+use crate::job::word;
 
 /// How long systemd may take for one job.
 const JOB: Duration = Duration::from_secs(95);
@@ -83,8 +83,8 @@ impl CircuitHere<'_> {
     }
 
     fn submit(&self, deadline: Instant, act: UnitAct) -> Answer<String> {
-        let job = self.tools.control.submit(deadline, self.unit, act)?;
-        wait_for(deadline, &job, JOB)
+        let control = &self.tools.control;
+        control.carry_out(deadline, self.unit, act, JOB)
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
     Tools,
     helper::{Helper, Request as HelperRequest},
 };
-use crate::{job::word, unit_control::wait_for};
+use crate::job::word;
 
 /// How long systemd may take for one unit.
 const JOB: Duration = Duration::from_secs(95);
@@ -90,7 +90,7 @@ impl FailoverHere<'_> {
             return Ok(None);
         }
         for standby in &declared.standbys {
-            if self.find(deadline, standby)?.is_some_and(|it| is_live(&it)) {
+            if self.find(deadline, standby)?.is_some_and(|it| it.is_live()) {
                 return Ok(Some(if primary.is_up() {
                     format!("split: {name} and {standby} both run")
                 } else {
@@ -127,7 +127,7 @@ impl FailoverHere<'_> {
             // Its start stops the primary again, which is down.
             if *other != primary.name
                 && other.kind() != "target"
-                && self.find(deadline, other)?.is_some_and(|it| is_live(&it))
+                && self.find(deadline, other)?.is_some_and(|it| it.is_live())
             {
                 return Ok(Err(format!("a start of {standby} would stop {other}")));
             }
@@ -363,7 +363,7 @@ impl FailoverHere<'_> {
     /// Stops a unit, and proves it down.
     fn stop(&self, deadline: Instant, unit: &UnitName) -> Answer<()> {
         let status = self.tools.units.get(deadline, unit)?;
-        if is_live(&status) {
+        if status.is_live() {
             self.job(deadline, unit, UnitAct::Stop)?;
         }
         self.is_down(deadline, unit)
@@ -397,8 +397,7 @@ impl FailoverHere<'_> {
     }
 
     fn job(&self, deadline: Instant, unit: &UnitName, act: UnitAct) -> Answer<()> {
-        let job = self.tools.control.submit(deadline, unit, act)?;
-        let ended = wait_for(deadline, &job, JOB)?;
+        let ended = self.tools.control.carry_out(deadline, unit, act, JOB)?;
         if ended == "done" {
             return Ok(());
         }
@@ -439,14 +438,6 @@ impl FailoverHere<'_> {
             Err(failure) => Err(failure),
         }
     }
-}
-
-/// Whether anything of it runs or is about to.
-fn is_live(status: &UnitStatus) -> bool {
-    !matches!(
-        status.active_state,
-        ActiveState::Inactive | ActiveState::Failed
-    )
 }
 
 /// Why a unit is no standby that could take over, by how it stands.

@@ -17,12 +17,7 @@ use prunella_core::{
 };
 
 use super::{helper::Helper, not_planned, traffic::HaproxyHere};
-use crate::{
-    checks::LinuxChecks,
-    clock,
-    unit_control::{SystemdUnitControl, wait_for},
-    units::Units,
-};
+use crate::{checks::LinuxChecks, clock, unit_control::SystemdUnitControl, units::Units};
 
 /// How long a start or stop is waited for, at most.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -235,8 +230,7 @@ impl InstancesHere<'_> {
     }
 
     fn carry_out(&self, deadline: Instant, unit: &UnitName, act: UnitAct) -> Answer<()> {
-        let job = self.control.submit(deadline, unit, act)?;
-        let result = wait_for(deadline, &job, PATIENCE)?;
+        let result = self.control.carry_out(deadline, unit, act, PATIENCE)?;
         if result == "done" {
             return Ok(());
         }

@@ -11,12 +11,7 @@ use prunella_core::{
     remedy::{EnteredMode, Lease, LeaseEnds, Mode, Plan, Receipt, Undo},
 };
 
-use crate::{
-    checks::LinuxChecks,
-    job::word,
-    unit_control::{SystemdUnitControl, wait_for},
-    units::Units,
-};
+use crate::{checks::LinuxChecks, job::word, unit_control::SystemdUnitControl, units::Units};
 
 /// How long systemd may take for one unit.
 const JOB: Duration = Duration::from_secs(95);
@@ -86,7 +81,7 @@ impl ModeHere<'_> {
             self.start(deadline, unit)?;
         }
         if let Some(enter) = &mode.enter {
-            self.check(deadline, enter)?;
+            self.checks.pass(deadline, enter)?;
         }
         Ok(Receipt::done(format!("entered mode `{}`", entered.name)))
     }
@@ -109,7 +104,7 @@ impl ModeHere<'_> {
             }
         }
         if let Some(leave) = &entered.leave
-            && let Err(failure) = self.check(deadline, leave)
+            && let Err(failure) = self.checks.pass(deadline, leave)
         {
             failed = failed.or(Some(failure));
         }
@@ -138,26 +133,13 @@ impl ModeHere<'_> {
     }
 
     fn job(&self, deadline: Instant, unit: &UnitName, act: UnitAct) -> Answer<()> {
-        let job = self.control.submit(deadline, unit, act)?;
-        let ended = wait_for(deadline, &job, JOB)?;
+        let ended = self.control.carry_out(deadline, unit, act, JOB)?;
         if matches!(ended.as_str(), "done" | "skipped") {
             return Ok(());
         }
         Err(Failure::failed(
             "job",
             format!("systemd ended the {} of {unit} with `{ended}`", word(act)),
-        ))
-    }
-
-    fn check(&self, deadline: Instant, name: &str) -> Answer<()> {
-        let report = self.checks.run(deadline, name)?;
-        if report.passed {
-            return Ok(());
-        }
-        let said = report.output.lines().next_back().unwrap_or_default();
-        Err(Failure::failed(
-            "check-failed",
-            format!("check `{name}` did not pass: {said}"),
         ))
     }
 }

@@ -38,6 +38,19 @@ pub(super) enum Request {
     InstallAgain(PackageChange),
 }
 
+impl Request {
+    /// What the helper may reach for it, and how long it may take.
+    fn takes(&self) -> (Sandbox, Duration) {
+        match self {
+            Self::Apply { .. } | Self::Undo(_) => (Sandbox::for_declared_files(), LINK),
+            Self::Available(_) => (Sandbox::for_package_manager(), LOOK),
+            Self::Install { .. } | Self::InstallAgain(_) => {
+                (Sandbox::for_package_manager(), INSTALL)
+            }
+        }
+    }
+}
+
 pub(super) struct ReleaseHere<'a> {
     helper: &'a Helper,
 }
@@ -69,14 +82,9 @@ impl<'a> ReleaseHere<'a> {
                 })??;
                 let ask = packages::available(&now.target, others);
                 if let Some(ask) = ask {
+                    let what = format!("look for other versions of `{name}`");
                     let found = self
-                        .run(
-                            deadline,
-                            &format!("look for other versions of `{name}`"),
-                            Request::Available(ask),
-                            Sandbox::for_package_manager(),
-                            LOOK,
-                        )?
+                        .run(deadline, &what, Request::Available(ask))?
                         .found()?;
                     now.there = found.there;
                     now.not_there = found.not_there;
@@ -97,27 +105,13 @@ impl<'a> ReleaseHere<'a> {
             change: change.clone(),
         };
         let what = format!("roll-back of `{name}`");
-        self.run(
-            deadline,
-            &what,
-            request,
-            Sandbox::for_declared_files(),
-            LINK,
-        )?
-        .applied()
+        self.run(deadline, &what, request)?.applied()
     }
 
     pub(super) fn undo(&self, deadline: Instant, change: &LinkChange) -> Answer<String> {
         let what = format!("undoing of the roll-back of {}", change.path.display());
-        let request = Request::Undo(change.clone());
-        self.run(
-            deadline,
-            &what,
-            request,
-            Sandbox::for_declared_files(),
-            LINK,
-        )?
-        .taken_back()
+        self.run(deadline, &what, Request::Undo(change.clone()))?
+            .taken_back()
     }
 
     pub(super) fn install(
@@ -131,9 +125,7 @@ impl<'a> ReleaseHere<'a> {
             change: change.clone(),
         };
         let what = format!("roll-back of `{name}`");
-        let sandbox = Sandbox::for_package_manager();
-        self.run(deadline, &what, request, sandbox, INSTALL)?
-            .applied()
+        self.run(deadline, &what, request)?.applied()
     }
 
     pub(super) fn install_again(
@@ -142,25 +134,12 @@ impl<'a> ReleaseHere<'a> {
         change: &PackageChange,
     ) -> Answer<String> {
         let request = Request::InstallAgain(change.clone());
-        let sandbox = Sandbox::for_package_manager();
-        self.run(
-            deadline,
-            "undoing of a roll-back",
-            request,
-            sandbox,
-            INSTALL,
-        )?
-        .taken_back()
+        self.run(deadline, "undoing of a roll-back", request)?
+            .taken_back()
     }
 
-    fn run(
-        &self,
-        deadline: Instant,
-        what: &str,
-        request: Request,
-        sandbox: Sandbox,
-        limit: Duration,
-    ) -> Answer<Outcome> {
+    fn run(&self, deadline: Instant, what: &str, request: Request) -> Answer<Outcome> {
+        let (sandbox, limit) = request.takes();
         let request = HelperRequest::Release(request);
         self.helper.run(deadline, what, &request, sandbox, limit)
     }

@@ -1,7 +1,5 @@
 //! Who uses most in a control group: what is kept before anything is done to it.
 
-use std::fs;
-
 use prunella_core::text::one_line;
 use rustix::param::{clock_ticks_per_second, page_size};
 
@@ -33,7 +31,7 @@ pub(super) fn processes(groups: &Cgroups, group: &str) -> Vec<String> {
             let about = procfs::stat(pid).ok()?;
             Some(Used {
                 pid,
-                name: name(pid),
+                name: one_line(&procfs::name(pid), NAME_MAX),
                 seconds: about.cpu_ticks / ticks,
                 bytes: about.resident.saturating_mul(page),
             })
@@ -59,9 +57,4 @@ fn list(used: &[Used], much: impl Fn(&Used) -> String) -> String {
         .map(|one| format!("{} ({}) {}", one.name, one.pid, much(one)))
         .collect();
     shown.join(", ")
-}
-
-fn name(pid: u32) -> String {
-    let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    one_line(comm.trim_end(), NAME_MAX)
 }

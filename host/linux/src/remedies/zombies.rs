@@ -179,8 +179,7 @@ fn plan(unit: &UnitName, found: &Found, declared: Zombies, named: &dyn Fn(u32) -
 
 /// `gunicorn (812)`
 fn named(pid: u32) -> String {
-    let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    format!("{} ({pid})", one_line(comm.trim_end(), NAME_MAX))
+    format!("{} ({pid})", one_line(&procfs::name(pid), NAME_MAX))
 }
 
 /// Some parents, those with most children first.

@@ -317,6 +317,13 @@ impl Store {
         })
     }
 
+    /// The open incident of a unit: the first, where it has several.
+    pub fn unfinished_of(&self, unit: &UnitName) -> Result<Option<Incident>, StoreError> {
+        let open = self.unfinished()?;
+        let mut of_it = open.into_iter().filter(|one| one.detection.unit == *unit);
+        Ok(of_it.next())
+    }
+
     /// The escalated incidents whose time for another try has come, oldest
     /// first, without those that a newer incident of the same unit has
     /// superseded. A dry run supersedes nothing.

@@ -36,7 +36,7 @@ pub(super) fn fetch(these: &[String]) -> Answer<()> {
     run(&["--download-only", "--reinstall", "install"], these).map(drop)
 }
 
-/// Installs packages.
+/// Installs packages, and has them set up.
 pub(super) fn install(these: &[String]) -> Answer<()> {
     run(&["install"], these).map(drop)
 }

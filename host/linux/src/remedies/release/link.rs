@@ -1,6 +1,6 @@
 //! A declared link is pointed elsewhere, by a new link that takes its place in one step.
 
-use std::{ffi::OsStr, fs, io, os::fd::AsFd as _, path::Path};
+use std::{fs, io, os::fd::AsFd as _, path::Path};
 
 use cap_std::fs::MetadataExt as _;
 use prunella_core::{
@@ -58,7 +58,7 @@ pub(super) fn apply(name: &str, change: &LinkChange) -> Answer<Receipt> {
     point(&place, change, &change.to).map_err(|error| failed(path, &error))?;
     Ok(Receipt::done(format!(
         "pointed `{name}` back to {}",
-        shown(&change.to)
+        LinkChange::label(&change.to)
     )))
 }
 
@@ -85,12 +85,6 @@ pub(super) fn undo(change: &LinkChange) -> Answer<String> {
         path.display(),
         one_line(&change.from, TARGET)
     ))
-}
-
-/// The last part of a target, by which people know a release.
-fn shown(target: &str) -> String {
-    let last = Path::new(target).file_name().unwrap_or(OsStr::new(target));
-    one_line(&last.to_string_lossy(), 80)
 }
 
 fn walk(path: &Path) -> Answer<Place> {

@@ -7,12 +7,11 @@ use prunella_core::{
     Failure, Timestamp,
     capability::Answer,
     remedy::{PackageChange, PackageVersion, Receipt, ReleaseInForce},
-    text::one_line,
 };
 use serde::{Deserialize, Serialize};
 
 use super::apt;
-use crate::dpkg;
+use crate::dpkg::{self, Installed};
 
 /// Whether one of these releases can be gone back to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +86,8 @@ pub(super) fn available(now: &str, others: Vec<String>) -> Option<Available> {
 
 /// Looks which of the releases apt can bring back.
 pub(super) fn find(ask: &Available) -> Answer<Found> {
-    if let Some(why) = cannot_be_had(&ask.now)? {
+    let now = installed(&ask.now)?;
+    if let Some(why) = cannot_be_had(&ask.now, &now)? {
         return Ok(Found {
             there: None,
             not_there: Some(format!(
@@ -97,7 +97,7 @@ pub(super) fn find(ask: &Available) -> Answer<Found> {
     }
     let mut not_there = None;
     for other in &ask.others {
-        match cannot_be_had(other)? {
+        match cannot_be_had(other, &now)? {
             None => {
                 return Ok(Found {
                     there: Some(PackageVersion::all_as_text(other)),
@@ -114,8 +114,8 @@ pub(super) fn find(ask: &Available) -> Answer<Found> {
 }
 
 /// Why these versions cannot be installed, and nothing else with them; none when they can.
-fn cannot_be_had(wanted: &[PackageVersion]) -> Answer<Option<String>> {
-    let would = match apt::would_install(&arguments(wanted)?) {
+fn cannot_be_had(wanted: &[PackageVersion], now: &[Installed]) -> Answer<Option<String>> {
+    let would = match apt::would_install(&arguments(wanted, now)) {
         Ok(would) => would,
         Err(failure) if failure.is("no-package-manager") => return Err(failure),
         Err(failure) => return Ok(Some(failure.message)),
@@ -130,7 +130,8 @@ fn cannot_be_had(wanted: &[PackageVersion]) -> Answer<Option<String>> {
 }
 
 pub(super) fn apply(name: &str, change: &PackageChange) -> Answer<Receipt> {
-    if versions(change)? != change.from {
+    let now = installed(&change.from)?;
+    if versions(&change.from, &now) != change.from {
         return Err(Failure::failed(
             "changed-meanwhile",
             format!("the packages of `{name}` were changed meanwhile"),
@@ -138,11 +139,11 @@ pub(super) fn apply(name: &str, change: &PackageChange) -> Answer<Receipt> {
     }
     // What is not to be had any more is noticed before anything is changed, and is there when
     // this is undone.
-    apt::fetch(&arguments(&change.from)?)?;
-    let to = arguments(&change.to)?;
+    apt::fetch(&arguments(&change.from, &now))?;
+    let to = arguments(&change.to, &now);
     apt::fetch(&to)?;
     apt::install(&to)?;
-    let now = versions(change)?;
+    let now = versions(&change.to, &installed(&change.to)?);
     if now != change.to {
         return Err(Failure::failed(
             "not-installed",
@@ -154,13 +155,17 @@ pub(super) fn apply(name: &str, change: &PackageChange) -> Answer<Receipt> {
     }
     Ok(Receipt {
         details: Some(PackageVersion::all_as_text(&change.to)),
-        ..Receipt::done(format!("took `{name}` back to {}", label(&change.to)))
+        ..Receipt::done(format!(
+            "took `{name}` back to {}",
+            PackageVersion::label(&change.to)
+        ))
     })
 }
 
 /// Installs what was installed, as long as nobody has installed anything else since.
 pub(super) fn undo(change: &PackageChange) -> Answer<String> {
-    let now = versions(change)?;
+    let installed_now = installed(&change.from)?;
+    let now = versions(&change.from, &installed_now);
     let is_ours = |now: &PackageVersion| change.from.contains(now) || change.to.contains(now);
     if !now.iter().all(is_ours) {
         return Err(Failure::failed(
@@ -171,7 +176,7 @@ pub(super) fn undo(change: &PackageChange) -> Answer<String> {
             ),
         ));
     }
-    let was_cut_off = !is_complete(change)?;
+    let was_cut_off = !installed_now.iter().all(|one| one.complete);
     if now == change.from && !was_cut_off {
         return Ok(format!(
             "{} had not been changed",
@@ -182,9 +187,9 @@ pub(super) fn undo(change: &PackageChange) -> Answer<String> {
         // What cannot be set up is replaced right after.
         let _ = apt::configure_pending();
     }
-    let ended = apt::install(&arguments(&change.from)?);
+    let ended = apt::install(&arguments(&change.from, &installed_now));
     // The version that is to blame may end its own installation with an error: it is there.
-    if versions(change)? != change.from {
+    if versions(&change.from, &installed(&change.from)?) != change.from {
         ended?;
         return Err(Failure::failed(
             "not-installed",
@@ -197,39 +202,32 @@ pub(super) fn undo(change: &PackageChange) -> Answer<String> {
     ))
 }
 
-fn names(packages: &[PackageVersion]) -> Vec<String> {
-    packages.iter().map(|one| one.name.clone()).collect()
+/// How these packages are installed now, whatever their versions.
+fn installed(packages: &[PackageVersion]) -> Answer<Vec<Installed>> {
+    let names: Vec<String> = packages.iter().map(|one| one.name.clone()).collect();
+    let installed = dpkg::installed(&names).map_err(|error| unknown(&error))?;
+    installed.into_iter().collect::<Option<_>>().ok_or_else(|| {
+        Failure::failed(
+            "changed-meanwhile",
+            "one of the packages is not installed any more",
+        )
+    })
 }
 
-fn versions(change: &PackageChange) -> Answer<Vec<PackageVersion>> {
-    dpkg::versions(&names(&change.from))
-        .map_err(|error| unknown(&error))?
-        .ok_or_else(|| {
-            Failure::failed(
-                "changed-meanwhile",
-                "one of the packages is not installed any more",
-            )
-        })
+fn versions(packages: &[PackageVersion], now: &[Installed]) -> Vec<PackageVersion> {
+    let of_each = packages.iter().zip(now);
+    let version = of_each.map(|(package, now)| PackageVersion {
+        name: package.name.clone(),
+        version: now.version.clone(),
+    });
+    version.collect()
 }
 
-fn is_complete(change: &PackageChange) -> Answer<bool> {
-    let installed = dpkg::installed(&names(&change.from)).map_err(|error| unknown(&error))?;
-    Ok(installed.iter().flatten().all(|one| one.complete))
-}
-
-fn arguments(wanted: &[PackageVersion]) -> Answer<Vec<String>> {
-    let installed = dpkg::installed(&names(wanted)).map_err(|error| unknown(&error))?;
-    let architecture = |of: Option<dpkg::Installed>| of.map(|of| of.architecture);
-    Ok(wanted
-        .iter()
-        .zip(installed)
-        .map(|(one, now)| apt::argument(one, architecture(now).as_deref().unwrap_or("all")))
-        .collect())
-}
-
-fn label(packages: &[PackageVersion]) -> String {
-    let version = packages.first().map(|first| first.version.as_str());
-    one_line(version.unwrap_or_default(), 80)
+fn arguments(wanted: &[PackageVersion], now: &[Installed]) -> Vec<String> {
+    let of_each = wanted.iter().zip(now);
+    of_each
+        .map(|(one, now)| apt::argument(one, &now.architecture))
+        .collect()
 }
 
 fn unknown(error: &std::io::Error) -> Failure {
