@@ -177,7 +177,9 @@ pub fn builtin_grants(name: &str) -> Option<Grants> {
         "content-restore" => Grants::on_self([Act::RestoreFile].into_iter().chain(BRING_UP)),
         "stale-files" => Grants::on_self([Act::RemoveStale].into_iter().chain(BRING_UP)),
         "cache-reset" => Grants::on_self([Act::SetAside].into_iter().chain(BRING_UP)),
-        "circuit-breaker" => Grants::on_self([Act::OpenCircuit, Act::HalfOpenCircuit]),
+        "circuit-breaker" => {
+            Grants::on_self([Act::OpenCircuit, Act::HalfOpenCircuit, Act::DrainTraffic])
+        }
         "disk-relief" => Grants::on_self([Act::Cleanup].into_iter().chain(BRING_UP)),
         _ => return None,
     })

@@ -303,7 +303,6 @@ fn opening(name: &str, declared: &Circuit, status: &UnitStatus, times: u32) -> P
         name: name.to_owned(),
         unit: unit.clone(),
         times,
-        isolation: declared.isolation.clone(),
     }))
     .lease(Lease {
         lasts: wait,

@@ -178,10 +178,13 @@ impl Healer {
     }
 
     /// How much is left of a lease. What goes back early, because the service is well, stays
-    /// while that has an incident again.
+    /// while that has an incident again. What an open circuit isolates stays out of rotation.
     fn left(&self, store: &Store, applied: &Applied) -> Duration {
         let now = wall_clock();
-        let until = applied.until().unwrap_or_default().since(now);
+        let mut until = applied.until().unwrap_or_default().since(now);
+        if applied.is_of_traffic() && self.open_circuit(&applied.unit).is_some() {
+            until = until.max(AGAIN);
+        }
         let Some(early) = applied.early else {
             return until;
         };

@@ -1,7 +1,8 @@
 //! Isolates a service that fails again and again, as a declared circuit says, and tries it when
 //! the circuit was open for long enough. In front of `service-restart` in the order: one more
 //! start is what it prevents. It applies only after as many failures as the operator declared,
-//! and by then the strategies behind it have had their turns.
+//! and by then the strategies behind it have had their turns. What is declared as traffic is
+//! drained first: a service that is tried gets requests again once it is proven well.
 
 use prunella_sdk::prelude::*;
 
@@ -11,7 +12,8 @@ impl Strategy for CircuitBreaker {
     fn describe() -> Description {
         description!(
             "Opens what is declared as [[circuit]] when the service has failed as often as that \
-             says: it is stopped and kept down, and tried after a time that grows."
+             says: it is taken out of rotation, stopped and kept down, and tried after a time \
+             that grows."
         )
         .setting(recovery::timeout_setting())
     }
@@ -47,15 +49,30 @@ impl Strategy for CircuitBreaker {
             if circuit::is_tried_now(&name)? {
                 return half_open(incident, &name);
             }
-            let receipt = circuit::open(&name)?;
-            if receipt.changed {
+            let plan = remedies::plan_for("circuit.open", &name)?;
+            if plan.eligible {
                 // It is isolated, and not healed.
-                return Ok(Outcome::failed(receipt.summary));
+                return Ok(Outcome::failed(isolate(incident, &name)?));
             }
-            nothing.push(receipt.summary);
+            nothing.push(plan.summary);
         }
         Ok(Outcome::not_applicable(nothing.join(", ")))
     }
+}
+
+/// Has the service get no requests, and opens its circuit. A proxy that cannot be told keeps
+/// nothing from being isolated.
+fn isolate(incident: &Incident, name: &str) -> Result<String> {
+    let drained = match remedies::apply_first(incident, "traffic", traffic::drain) {
+        Ok(drained) => drained.ok(),
+        Err(failure) => {
+            warn!("it stays in rotation: {failure}");
+            None
+        }
+    };
+    let opened = circuit::open(name)?;
+    let done = drained.into_iter().chain([opened]);
+    Ok(done.map(|one| one.summary).collect::<Vec<_>>().join(", "))
 }
 
 /// Starts the service, and waits until it is up.
@@ -106,6 +123,33 @@ mod tests {
             run.failed(),
             "open circuit `shop`: stop web.service, and try it after 30s"
         );
+    }
+
+    #[test]
+    fn what_a_proxy_sends_requests_to_is_drained_first() {
+        let front = Remedy::of("traffic", "drain `front`").undoable();
+        let host = Host::new("web.service")
+            .failed("exit-code")
+            .remedy("front", front)
+            .remedy("shop", circuit());
+        let run = host.run::<CircuitBreaker>();
+        run.applied();
+        assert_eq!(run.acts(), ["traffic.drain front", "circuit.open shop"]);
+    }
+
+    #[test]
+    fn where_nobody_else_serves_it_is_isolated_all_the_same() {
+        let last = "`front` is the last server of its backend that gets requests";
+        let host = Host::new("web.service")
+            .failed("exit-code")
+            .remedy(
+                "front",
+                Remedy::of("traffic", "drain `front`").nothing(last),
+            )
+            .remedy("shop", circuit());
+        let run = host.run::<CircuitBreaker>();
+        run.applied();
+        assert_eq!(run.acts(), ["circuit.open shop"]);
     }
 
     #[test]

@@ -44,6 +44,11 @@ impl Applied {
         }
     }
 
+    /// Whether it has changed who gets requests.
+    pub fn is_of_traffic(&self) -> bool {
+        matches!(self.undo, Undo::RestoreTraffic(_))
+    }
+
     /// Whether it is undone when its lease is over, and has not been yet.
     pub fn is_lent(&self) -> bool {
         self.state != AppliedState::Undone

@@ -22,16 +22,6 @@ pub struct Circuit {
     /// How long it stays open at most.
     #[serde(rename = "wait_most_milliseconds", with = "crate::span::in_millis")]
     pub wait_most: Duration,
-    /// How the service is kept from those that use it.
-    pub isolation: Isolation,
-}
-
-/// How a service is isolated while its circuit is open.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Isolation {
-    /// It is stopped, and not started.
-    Stop,
 }
 
 impl Circuit {
@@ -50,14 +40,11 @@ pub struct OpenedCircuit {
     pub unit: UnitName,
     /// How many times in a row it was opened, this time among them.
     pub times: u32,
-    pub isolation: Isolation,
 }
 
 impl DeclaredRemedy for Circuit {
     fn stops_itself(&self) -> bool {
-        match self.isolation {
-            Isolation::Stop => true,
-        }
+        true
     }
 }
 
@@ -72,7 +59,6 @@ mod tests {
             window: Duration::from_secs(600),
             wait: Duration::from_secs(30),
             wait_most: Duration::from_secs(300),
-            isolation: Isolation::Stop,
         };
         let waits: Vec<u64> = [1, 2, 9, 10, 11, u32::MAX]
             .into_iter()

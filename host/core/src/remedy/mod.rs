@@ -42,7 +42,7 @@ use crate::UnitName;
 pub use self::{
     applied::{Applied, AppliedState, UndoOutcome},
     call::{Call, CallMethod, CallSecret, SecretUse},
-    circuit::{Circuit, Isolation, OpenedCircuit},
+    circuit::{Circuit, OpenedCircuit},
     cleanup::{Cleanup, CleanupFolder, CleanupOf, CleanupPreset},
     config_update::{ConfigFormat, ConfigUpdate, ConfigValues, NoNextValue},
     failover::{FailedOver, Failover, StandbyIs},

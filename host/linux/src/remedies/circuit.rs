@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use prunella_core::{
     Failure, UnitName,
     capability::{Answer, UnitAct},
-    remedy::{Isolation, OpenedCircuit, Receipt},
+    remedy::{OpenedCircuit, Receipt},
     service::StartLimit,
 };
 
@@ -27,9 +27,7 @@ pub(super) struct CircuitHere<'a> {
 impl CircuitHere<'_> {
     /// Isolates the service.
     pub(super) fn open(&self, deadline: Instant, opened: &OpenedCircuit) -> Answer<Receipt> {
-        match opened.isolation {
-            Isolation::Stop => self.stop(deadline)?,
-        }
+        self.stop(deadline)?;
         Ok(Receipt::done(format!(
             "opened circuit `{}`: {} is down, and kept so",
             opened.name, self.unit

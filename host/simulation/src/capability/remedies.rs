@@ -12,11 +12,10 @@ use prunella_core::{
     remedy::{
         Amount, Bounds, Call, CallMethod, ChangedTraffic, Circuit, Cleanup, CleanupFolder,
         CleanupOf, ConfigFormat, ConfigUpdate, ConfigValues, EnteredMode, FailedOver, Failover,
-        FileRestore, HaproxyServer, Instances, Isolation, Lease, LeaseEnds, LinkChange,
-        MemoryReclaim, Mode, MovedAside, MovedLimits, Offender, OpenedCircuit, Plan, Receipt,
-        Release, ReleaseOf, Remedy, ReplacedContent, ServerState, SetAside, Signal, SignalName,
-        StaleFile, StandbyIs, TraceKind, Traffic, TrafficChange, TrafficWay, Undo, UnitLimits,
-        UnitProperty, Zombies,
+        FileRestore, HaproxyServer, Instances, Lease, LeaseEnds, LinkChange, MemoryReclaim, Mode,
+        MovedAside, MovedLimits, Offender, OpenedCircuit, Plan, Receipt, Release, ReleaseOf,
+        Remedy, ReplacedContent, ServerState, SetAside, Signal, SignalName, StaleFile, StandbyIs,
+        TraceKind, Traffic, TrafficChange, TrafficWay, Undo, UnitLimits, UnitProperty, Zombies,
     },
 };
 
@@ -164,13 +163,11 @@ pub(crate) fn example(kind: &str, name: &str, about: &[String]) -> Option<(Remed
                 window: Duration::from_secs(600),
                 wait: Duration::from_secs(30),
                 wait_most: Duration::from_secs(300),
-                isolation: Isolation::Stop,
             }),
             Some(Undo::CloseCircuit(OpenedCircuit {
                 name: name.to_owned(),
                 unit: UnitName::new(format!("{name}.service")).ok()?,
                 times: 1,
-                isolation: Isolation::Stop,
             })),
         ),
         "release" => (

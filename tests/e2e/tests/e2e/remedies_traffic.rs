@@ -242,6 +242,58 @@ fn what_is_drained_is_put_back_when_its_time_is_over() {
     assert_eq!(status(&scene, "one"), "UP");
 }
 
+/// A circuit that opens at the third failure.
+const CIRCUIT: &str = "[proof]\nstable-for = \"300ms\"\ntimeout = \"5s\"\n\
+    [budget]\nhealings = 50\nwindow = \"1h\"\nbackoff = [\"0s\"]\n\
+    [[circuit]]\nname = \"shop\"\nwait = \"2s\"\nwait-most = \"4s\"\n";
+
+#[test]
+fn what_an_open_circuit_isolates_is_out_of_rotation_until_it_is_well() {
+    let scene = behind_haproxy(&format!("{CIRCUIT}{FRONT}calm = \"1s\"\nlease = \"1s\"\n"));
+    assert_eq!(said_at_start(&scene), "0");
+    sicken(&scene);
+    let opened = |scene: &Scene, times: usize| {
+        let what = format!("the circuit to be opened {times} times");
+        scene
+            .wait_for(&what, TIMEOUT, || {
+                let is_so = |one: &Incident| {
+                    let acts = scene.record(one).acts();
+                    let openings = acts.iter().filter(|act| *act == "circuit.open shop");
+                    one.is("escalated") && openings.count() >= times
+                };
+                Ok(scene.incidents_of(WEB).into_iter().find(is_so))
+            })
+            .unwrap_or_else(|error| panic!("{error}: {:#?}", scene.incidents_of(WEB)))
+    };
+    let isolated = opened(&scene, 3);
+    // Its lease is long over, and the tries were out of rotation.
+    assert_eq!(said_at_start(&scene), "8");
+    let record = scene.record(&isolated);
+    let acts = record.acts();
+    let first = acts.iter().position(|act| act == "circuit.open shop");
+    let first = first.unwrap();
+    assert_eq!(acts[first - 1], "traffic.drain front", "{}", record.text());
+    let since = &acts[first..];
+    assert!(
+        since.iter().all(|act| act.starts_with("circuit.")),
+        "{}",
+        record.text()
+    );
+    // What `drain` did before was of no help.
+    let whys = undone(&scene, &isolated);
+    assert!(whys.iter().all(|why| why == "no-help"), "{whys:?}");
+
+    scene.remove_file("/run/sick-8081").unwrap();
+    scene
+        .wait_for("the circuit to be closed", TIMEOUT, || {
+            let healed = |one: &Incident| one.id == isolated.id && one.is("healed");
+            Ok(scene.incidents_of(WEB).into_iter().find(healed))
+        })
+        .unwrap();
+    assert_eq!(said_at_start(&scene), "8", "it was proven out of rotation");
+    wait_status(&scene, "shop", "one", "UP");
+}
+
 #[test]
 fn open_requests_are_waited_for_and_counted() {
     let scene = behind_haproxy(&format!("{FRONT}wait = \"30s\"\ncalm = \"1h\"\n"));

@@ -4,7 +4,7 @@ use std::{ops::Range, time::Duration};
 
 use prunella_core::{
     duration::written,
-    remedy::{Circuit, Isolation, Remedy},
+    remedy::{Circuit, Remedy},
 };
 
 use super::super::LEAST;
@@ -54,6 +54,5 @@ pub(super) fn read(
         window,
         wait,
         wait_most,
-        isolation: Isolation::Stop,
     }))
 }

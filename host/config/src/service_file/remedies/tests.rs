@@ -2,10 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use prunella_core::{
     UnitName,
-    remedy::{
-        Bounds, Circuit, Instances, Isolation, MemoryReclaim, Offender, Remedy, UnitProperty,
-        Zombies,
-    },
+    remedy::{Bounds, Circuit, Instances, MemoryReclaim, Offender, Remedy, UnitProperty, Zombies},
 };
 use rstest::rstest;
 
@@ -68,7 +65,6 @@ fn what_a_circuit_makes_of_it() {
             window: seconds(window),
             wait: seconds(wait),
             wait_most: seconds(wait_most),
-            isolation: Isolation::Stop,
         })
     };
     assert_eq!(found["shop"], circuit(5, 3_600, 10, 60));
