@@ -16,6 +16,8 @@ use crate::{
 /// Packages whose tests boot machines, and the test targets that do.
 const MACHINE_TESTS: [(&str, &str); 2] = [("prunella-machine", "machine"), ("prunella-e2e", "e2e")];
 
+/// Number of machines for each core: a machine waits most of its time.
+const MACHINES_PER_CORE: usize = 2;
 /// Maximum number of machines at the same time: more only makes each of them slower.
 const MAX_MACHINES: usize = 4;
 
@@ -73,7 +75,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             }
         }
         let cores = thread::available_parallelism().map_or(2, usize::from);
-        let at_once = cores.min(MAX_MACHINES).to_string();
+        let at_once = (cores * MACHINES_PER_CORE).min(MAX_MACHINES).to_string();
         let mut end_to_end = cargo(&["test", "--workspace", "--no-fail-fast"]);
         for (_, target) in MACHINE_TESTS {
             end_to_end.args(["--test", target]);

@@ -120,6 +120,10 @@ fn propose(text: &mut String, remedies: &[Finding<ProposedRemedy>]) {
             let value = match value {
                 ProposedValue::Text(value) => quoted(value),
                 ProposedValue::Number(value) => value.to_string(),
+                ProposedValue::List(values) => {
+                    let values: Vec<String> = values.iter().map(|one| quoted(one)).collect();
+                    format!("[{}]", values.join(", "))
+                }
             };
             let _ = writeln!(text, "#{key} = {value}");
         }

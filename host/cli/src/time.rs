@@ -134,6 +134,14 @@ pub(crate) fn clock(then: Timestamp, now: Timestamp) -> String {
     within_day(then, now, "%H:%M:%S")
 }
 
+/// A moment to come, and how long it is until then: `22:10:43, in 40 s`.
+pub(crate) fn upcoming(then: Timestamp, now: Timestamp) -> String {
+    match then.since(now) {
+        left if left.as_secs() == 0 => clock(then, now),
+        left => format!("{}, in {}", clock(then, now), span(left)),
+    }
+}
+
 fn within_day(then: Timestamp, now: Timestamp, format: &str) -> String {
     let zone = TimeZone::system();
     let day = |time| at(time, &zone, "%Y-%m-%d");

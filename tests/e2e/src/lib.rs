@@ -14,6 +14,7 @@
 
 mod health;
 mod incident;
+mod place;
 mod scene;
 
 pub use incident::{Incident, Record};

@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::{
     VICTIM,
     incident::{Incident, Record},
+    place::Place,
 };
 
 /// Where Prunella is inside a machine.
@@ -132,8 +133,10 @@ impl Builder {
                 0o644,
             );
         }
+        let place = self.own_kernel.then(Place::take);
         Scene {
             machine: machine.boot().unwrap(),
+            _place: place,
         }
     }
 
@@ -197,6 +200,8 @@ fn programs(linking: Linking) -> [PathBuf; 2] {
 pub struct Scene {
     /// The machine itself; everything it can do, the scene can do.
     pub machine: Machine,
+    /// Until the machine is gone.
+    _place: Option<Place>,
 }
 
 impl Deref for Scene {

@@ -22,7 +22,7 @@ use crate::{
     expect, incidents,
     output::{self, BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, wrap},
     pause,
-    time::{ago, clock, local},
+    time::{ago, clock, local, upcoming},
 };
 
 /// Where values begin.
@@ -143,7 +143,7 @@ fn standing(page: &mut Page, detail: &ServiceDetail) {
             } else {
                 format!("and at once by `prunella heal {}`", service.unit)
             };
-            let tries = format!("tried again at {}, {order}", clock(at, detail.at));
+            let tries = format!("tried again at {}, {order}", upcoming(at, detail.at));
             page.line("", &tries, QUIET);
         }
     }

@@ -10,7 +10,7 @@ use crate::{
     expect,
     output::{BAD, FAIR, GOOD, PLAIN, QUIET, STRONG, needs_sudo, wrap},
     pause,
-    time::{ago, clock},
+    time::{ago, upcoming},
 };
 
 /// So many of those that need people are told of at length.
@@ -91,7 +91,7 @@ pub(super) fn people(text: &mut String, report: &StatusReport, width: usize) {
             let _ = writeln!(
                 text,
                 "    {QUIET}{again} again at {}{QUIET:#}",
-                clock(at, report.at)
+                upcoming(at, report.at)
             );
         }
         let _ = writeln!(

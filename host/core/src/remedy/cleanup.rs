@@ -53,6 +53,8 @@ pub enum CleanupPreset {
     Apt,
     Pip,
     Npm,
+    /// Untagged images of a container engine, which deletes them itself.
+    ContainerImages,
     Coredumps,
     Tmp,
     Journal,
@@ -62,10 +64,11 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl CleanupPreset {
     /// All there are.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Apt,
         Self::Pip,
         Self::Npm,
+        Self::ContainerImages,
         Self::Coredumps,
         Self::Tmp,
         Self::Journal,
@@ -77,6 +80,7 @@ impl CleanupPreset {
             Self::Apt => "apt",
             Self::Pip => "pip",
             Self::Npm => "npm",
+            Self::ContainerImages => "container-images",
             Self::Coredumps => "coredumps",
             Self::Tmp => "tmp",
             Self::Journal => "journal",
@@ -89,6 +93,7 @@ impl CleanupPreset {
             Self::Apt => &["/var/cache/apt/archives"],
             Self::Pip => &["/root/.cache/pip"],
             Self::Npm => &["/root/.npm/_cacache"],
+            Self::ContainerImages => &["/var/lib/docker", "/var/lib/containers/storage"],
             Self::Coredumps => &["/var/lib/systemd/coredump"],
             Self::Tmp => &["/tmp", "/var/tmp"],
             Self::Journal => &["/var/log/journal", "/run/log/journal"],
@@ -114,6 +119,8 @@ impl CleanupPreset {
     pub fn older_than(self) -> Duration {
         match self {
             Self::Apt | Self::Pip | Self::Npm => Duration::ZERO,
+            // One that is just being built has no name yet.
+            Self::ContainerImages => DAY,
             // They may be what people need to find out why something failed.
             Self::Coredumps => 3 * DAY,
             Self::Journal => 7 * DAY,

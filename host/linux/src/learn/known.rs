@@ -5,7 +5,7 @@ use std::path::Path;
 
 use prunella_core::service::ProbeKind;
 
-use super::{Finding, Learned, LearnedCheck};
+use super::{Finding, Learned, LearnedCheck, tuning};
 
 /// A program that is known, by the name of its executable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub(super) enum Known {
     Postgres,
     Mysql,
     Redis,
+    Prometheus,
 }
 
 /// The first known program among a unit's commands.
@@ -44,6 +45,7 @@ fn by_name(name: &str) -> Option<Known> {
         "postgres" | "pg_ctlcluster" => Known::Postgres,
         "mysqld" | "mariadbd" | "mysqld_safe" => Known::Mysql,
         "redis-server" | "valkey-server" => Known::Redis,
+        "prometheus" => Known::Prometheus,
         name if is_php_fpm(name) => Known::PhpFpm,
         _ => return None,
     })
@@ -110,6 +112,14 @@ impl Known {
                         .to_owned(),
                 );
                 None
+            }
+            Self::Prometheus => {
+                let config = option(&["--config.file"]).unwrap_or("/etc/prometheus/prometheus.yml");
+                let config_check = first_there(root, &["promtool"]);
+                if config_check.is_some() {
+                    learned.remedies.extend(tuning::scrapes(root, config));
+                }
+                config_check.map(|check| with(&check, &["check"], Some(("config", config))))
             }
             Self::Postgres | Self::Mysql | Self::Redis => None,
         };

@@ -16,6 +16,7 @@ mod rotation;
 mod run_policy;
 mod servers;
 mod text_file;
+mod tuning;
 
 use std::{
     path::{Path, PathBuf},
@@ -145,7 +146,7 @@ impl Linux {
             env_files: Vec::new(),
             needs: Vec::new(),
             checks: Vec::new(),
-            remedies: remedies::fitting(&status.name, &seen),
+            remedies: remedies::fitting(&status, &seen),
             probe: None,
             not_asked: None,
             start_timeout: seen.start_timeout,
@@ -175,6 +176,12 @@ impl Linux {
             known.tell(&seen.commands, &mut learned, Path::new("/"));
         }
         learned.remedies.extend(rotation::proposed(&listening));
+        let is_there = |unit: &UnitName| {
+            let found = units.get(deadline, unit);
+            found.is_ok_and(|status| status.load_state == "loaded")
+        };
+        let standby = remedies::standby(&learned.status.name, is_there);
+        learned.remedies.extend(standby);
         answers::ask(deadline, known, &listening, &mut learned);
         learned.monit = monit::watches(Path::new("/etc"), &learned.status, &seen.pid_file);
         Ok(learned)

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use prunella_core::UnitName;
+use prunella_core::{UnitName, capability::UnitStatus};
 
 use super::{Finding, Seen};
 
 /// Where systemd makes the folders of CacheDirectory=.
 const CACHES: &str = "/var/cache";
+
+/// What the name of a unit ends with that waits to take another's place.
+const STANDBYS: [&str; 2] = ["-standby", "-spare"];
 
 /// A remedy that an operator may want to declare.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +27,7 @@ pub struct ProposedRemedy {
 pub enum ProposedValue {
     Text(String),
     Number(u32),
+    List(Vec<String>),
 }
 
 pub(super) fn text(value: &str) -> ProposedValue {
@@ -45,7 +49,8 @@ impl ProposedRemedy {
 }
 
 /// What fits the unit.
-pub(super) fn fitting(unit: &UnitName, seen: &Seen) -> Vec<Finding<ProposedRemedy>> {
+pub(super) fn fitting(status: &UnitStatus, seen: &Seen) -> Vec<Finding<ProposedRemedy>> {
+    let unit = &status.name;
     let mut found = Vec::new();
     if !seen.pid_file.is_empty() {
         found.push(Finding::new(
@@ -81,6 +86,15 @@ pub(super) fn fitting(unit: &UnitName, seen: &Seen) -> Vec<Finding<ProposedRemed
              can go back to the release before",
         ));
     }
+    if let Some(other) = status.required_by.iter().find(|by| by.kind() == "service") {
+        found.push(Finding::new(
+            ProposedRemedy::new("circuit", "circuit", Vec::new()),
+            format!(
+                "{other} requires it; when it fails again and again, it can be kept down between \
+                 its tries, and no service is started against it"
+            ),
+        ));
+    }
     if let Some(template) = template(unit) {
         found.push(Finding::new(
             ProposedRemedy::new(
@@ -96,6 +110,27 @@ pub(super) fn fitting(unit: &UnitName, seen: &Seen) -> Vec<Finding<ProposedRemed
         ));
     }
     found
+}
+
+/// What declares that another unit takes the place of this one, where its name says so.
+/// `is_there` tells whether there is a unit of a name.
+pub(super) fn standby(
+    unit: &UnitName,
+    is_there: impl Fn(&UnitName) -> bool,
+) -> Option<Finding<ProposedRemedy>> {
+    let (stem, kind) = unit.as_str().rsplit_once('.')?;
+    let standby = STANDBYS
+        .iter()
+        .filter_map(|end| UnitName::new(&format!("{stem}{end}.{kind}")).ok())
+        .find(is_there)?;
+    Some(Finding::new(
+        ProposedRemedy::new(
+            "failover",
+            "standby",
+            vec![("standbys", ProposedValue::List(vec![standby.to_string()]))],
+        ),
+        format!("by its name {standby} is a standby; it can take over when nothing gentler helps"),
+    ))
 }
 
 /// `cache`, `cache-2`, …
@@ -142,6 +177,38 @@ mod tests {
     ) {
         let unit = UnitName::new(unit).unwrap();
         assert_eq!(template(&unit).as_deref(), expected);
+    }
+
+    #[test]
+    fn what_another_service_requires_may_have_a_circuit() {
+        let of = |by: &[&str]| {
+            let mut status = super::super::tests::status("db.service");
+            status.required_by = by.iter().map(|by| UnitName::new(*by).unwrap()).collect();
+            let found = fitting(&status, &Seen::default()).into_iter().next();
+            found.map(|found| (found.what.table, found.why))
+        };
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&["multi-user.target"]), None);
+        let (table, why) = of(&["multi-user.target", "app.service"]).unwrap();
+        assert_eq!(table, "circuit");
+        assert!(why.starts_with("app.service requires it"), "{why}");
+    }
+
+    #[test]
+    fn a_standby_is_known_by_its_name() {
+        let unit = UnitName::new("web.service").unwrap();
+        let keys = |there: &str| {
+            let found = standby(&unit, |unit| *unit == *there);
+            found.map(|found| found.what.keys)
+        };
+        let list = |name: &str| vec![("standbys", ProposedValue::List(vec![name.to_owned()]))];
+        assert_eq!(
+            keys("web-standby.service"),
+            Some(list("web-standby.service"))
+        );
+        assert_eq!(keys("web-spare.service"), Some(list("web-spare.service")));
+        // A service of this name makes backups.
+        assert_eq!(keys("web-backup.service"), None);
     }
 
     #[test]

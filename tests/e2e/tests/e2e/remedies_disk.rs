@@ -7,7 +7,7 @@
     reason = "in a test a panic is the report"
 )]
 
-use prunella_e2e::{Scene, TIMEOUT, one_line};
+use prunella_e2e::{Scene, Software, TIMEOUT, one_line};
 
 const SHOP: &str = "shop.service";
 
@@ -79,10 +79,6 @@ fn a_full_disk_is_cleaned_and_the_service_comes_back() {
     );
     fill(&scene, "/srv/shop/cache/large.jpg");
     scene.kill(SHOP);
-    std::thread::sleep(std::time::Duration::from_secs(4));
-    for i in scene.incidents() {
-        println!("{}", scene.record(&i).text());
-    }
     let incident = scene.wait_healed(SHOP);
     let record = scene.record(&incident);
     assert!(
@@ -119,7 +115,8 @@ fn without_the_operators_leave_people_are_asked_first() {
     let waiting = scene.prunella_ok(&["approvals", "--json"]);
     let approval: serde_json::Value = serde_json::from_str(waiting.trim()).unwrap();
     scene.prunella_ok(&["approve", approval["id"].as_str().unwrap()]);
-    scene.wait_active(SHOP, TIMEOUT).unwrap();
+    let healed = scene.wait_healed(SHOP);
+    assert_eq!(healed.id, incident.id);
     assert!(!is_there(&scene, "/srv/shop/cache/large.jpg"));
     let record = scene.record(&incident);
     assert_eq!(record.steps("approved").count(), 1, "{}", record.text());
@@ -335,6 +332,87 @@ fn a_daemon_that_is_killed_while_it_deletes_heals_after_its_next_start() {
     scene.wait_active(SHOP, TIMEOUT).unwrap();
     assert!(!is_there(&scene, "/srv/shop/cache/large.jpg"));
     assert_eq!(sh(&scene, "cat /srv/shop/orders"), "precious\n");
+}
+
+const PODMAN: Software = Software {
+    name: "podman",
+    packages: &["podman"],
+};
+
+/// Files can be read that lie in a file system of any kind.
+const STORAGE: &str = "[storage]\ndriver = \"vfs\"\nrunroot = \"/run/containers/storage\"\n\
+                       graphroot = \"/var/lib/containers/storage\"\n";
+
+/// It needs 256 KiB where the images lie.
+const NEEDS_ROOM_BESIDE_IMAGES: &str = "[Service]
+ExecStart=/bin/sh -c 'head -c 262144 /dev/zero > /var/lib/containers/scratch && rm /var/lib/containers/scratch && exec sleep infinity'
+";
+
+#[test]
+fn images_that_have_no_name_and_no_container_make_room() {
+    let scene = Scene::builder()
+        .software(PODMAN)
+        .file("/etc/prunella/prunella.toml", ALLOWED, 0o644)
+        .file("/etc/containers/storage.conf", STORAGE, 0o644)
+        .service(
+            SHOP,
+            NEEDS_ROOM_BESIDE_IMAGES,
+            "[[cleanup]]\nname = \"images\"\npreset = \"container-images\"\nolder-than = \"1s\"\n",
+        )
+        .with_daemon();
+    sh(
+        &scene,
+        "mount -t tmpfs -o size=32m tmpfs /var/lib/containers",
+    );
+    // Each name is given to a newer image; one of the older ones has a container.
+    let import = |name: &str, bytes: u32| {
+        sh(
+            &scene,
+            &format!(
+                "mkdir -p /run/image; head -c {bytes} /dev/urandom > /run/image/{name}; \
+                 tar -c -C /run/image {name} | podman import --quiet - {name}"
+            ),
+        )
+        .trim()
+        .to_owned()
+    };
+    let used = import("shop", 2_000_000);
+    sh(&scene, "podman create --name shop shop true");
+    let kept = import("shop", 1_000_000);
+    let unnamed = import("front", 3_000_000);
+    let named = import("front", 1_000_000);
+    sh(&scene, "systemctl start podman.socket");
+    scene.start(&[SHOP]);
+    fill(&scene, "/var/lib/containers/full");
+    scene.kill(SHOP);
+
+    let healed = scene.wait_healed(SHOP);
+    let record = scene.record(&healed);
+    assert!(
+        record.acts().contains(&"cleanup.run images".to_owned()),
+        "{}",
+        record.text()
+    );
+    let report = one_line(&scene.report(&healed));
+    assert!(
+        report.contains("deleted 1 untagged image of `images`"),
+        "{report}"
+    );
+    let there = |id: &str| {
+        scene
+            .run(&[
+                "podman",
+                "image",
+                "exists",
+                id.trim_start_matches("sha256:"),
+            ])
+            .unwrap()
+            .success()
+    };
+    assert!(!there(&unnamed));
+    for id in [used, kept, named] {
+        assert!(there(&id), "{id}");
+    }
 }
 
 #[test]

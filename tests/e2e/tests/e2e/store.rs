@@ -8,7 +8,10 @@
     reason = "in a test a panic is the report"
 )]
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use prunella_core::{
     Monotonic, Timestamp, UnitName,
@@ -41,8 +44,11 @@ fn a_long_past(incidents: u16) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("prunella.db");
     let store = Store::open(&path).unwrap();
+    // So lately that nothing of it is forgotten meanwhile.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let first = u64::try_from(now.as_millis()).unwrap() - u64::from(incidents) * 60_000;
     for number in 0..incidents {
-        let at = 1_700_000_000_000 + u64::from(number) * 60_000;
+        let at = first + u64::from(number) * 60_000;
         let detection = Detection {
             unit: UnitName::new("old.service").unwrap(),
             by: DetectedBy::Signal,

@@ -1,11 +1,12 @@
 //! `cleanup`: files that were declared as expendable are deleted, the oldest first.
 //!
 //! What is looked for stands in [`walk`], what of it may go in [`choose`], and which files are
-//! in use in [`in_use`]. The plan and the act choose by the same rules; what was planned is
+//! in use in [`in_use`]. Images of containers are not files of their own: [`images`]. The plan and the act choose by the same rules; what was planned is
 //! not what is deleted, since a file may have been opened or changed meanwhile.
 
 mod choose;
 mod delete;
+mod images;
 mod in_use;
 mod walk;
 
@@ -130,6 +131,9 @@ pub(super) fn carry_out(request: &Request) -> Answer<Outcome> {
         now,
         apply,
     } = request;
+    if declared.of == CleanupOf::Preset(CleanupPreset::ContainerImages) {
+        return images::carry_out(name, declared, *now, *apply);
+    }
     let prospect = match look(name, declared, *now)? {
         Ok(prospect) => prospect,
         Err(because) if *apply => return Ok(Outcome::Applied(Receipt::nothing(because))),

@@ -67,8 +67,9 @@ while True:
             pass
 "#;
 
-/// Every second, so that a test is short.
-const MAIN: &str = "[metrics]\ninterval = \"1s\"\n";
+/// Every second, so that a test is short; and with time for strategies, whose processor is an
+/// emulated one.
+const MAIN: &str = "[metrics]\ninterval = \"1s\"\n[limits]\ncpu = \"20s\"\n";
 
 /// A service that uses what it is told to; `service` are further lines of `[Service]`.
 fn greedy(name: &str, service: &str) -> String {
