@@ -5,6 +5,7 @@ mod health;
 mod incidents;
 mod metrics;
 mod plugin;
+mod web;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ pub(crate) use self::{
         Lang, PluginAddArgs, PluginBuildArgs, PluginCommand, PluginInspectArgs, PluginListArgs,
         PluginNewArgs, PluginRemoveArgs, PluginReplayArgs, PluginTestArgs, PluginVerifyArgs,
     },
+    web::{WebCommand, WebDisableArgs, WebEnableArgs},
 };
 
 /// A self-healing engine for Linux hosts.
@@ -204,6 +206,9 @@ pub(crate) enum Command {
     /// Manage strategies, built in and your own
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Start and stop the web pages and the API for the network
+    #[command(subcommand)]
+    Web(WebCommand),
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -35,6 +35,8 @@ mod time;
 mod timeline;
 mod undo;
 mod uninstall;
+mod web;
+mod web_service;
 
 use std::process::ExitCode;
 
@@ -87,6 +89,7 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Pause(args) => pause::run_pause(paths, args),
         Command::Resume(args) => pause::run_resume(paths, &args),
         Command::Reload(_) => config::reload(paths),
+        Command::Web(command) => web::run(paths, command),
         Command::Plugin(command) => plugin::run(paths, &command),
         Command::Config(ConfigCommand::Check(_)) => config::check(paths),
         Command::Completions(args) => generate::completions(&args),

@@ -317,7 +317,7 @@ fn compile_builtins(paths: &Paths, report: &mut Changes) -> anyhow::Result<()> {
 }
 
 /// The binary that the units shall run.
-fn binary(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+pub(crate) fn binary(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     let path = match given {
         Some(path) => path.to_owned(),
         None => env::current_exe().context("cannot find out where this binary is")?,
@@ -347,7 +347,7 @@ fn command(binary: &Path, paths: &Paths) -> anyhow::Result<String> {
 
 /// A path as it stands in a unit file. One that would need quoting there is
 /// refused: it would need it in a dozen other places as well.
-fn quoted(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn quoted(path: &Path) -> anyhow::Result<String> {
     let plain = path.to_str().filter(|text| {
         text.starts_with('/')
             && text
@@ -404,7 +404,7 @@ fn unit(template: &str, command: &str, paths: &Paths) -> String {
 }
 
 /// A unit that names a group that does not exist would not start.
-fn group_exists(name: &str) -> bool {
+pub(crate) fn group_exists(name: &str) -> bool {
     Command::new("getent")
         .args(["group", name])
         .output()

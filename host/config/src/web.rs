@@ -164,7 +164,12 @@ fn read(reader: &mut Reader<'_>, top: Section<'_>) -> WebSettings {
     settings
 }
 
-fn file(reader: &mut Reader<'_>, section: Section<'_>, key: &str, example: &str) -> Option<PathBuf> {
+fn file(
+    reader: &mut Reader<'_>,
+    section: Section<'_>,
+    key: &str,
+    example: &str,
+) -> Option<PathBuf> {
     let text = reader.text(section, key, example)?;
     reader.path(key, text)
 }

@@ -203,7 +203,9 @@ async fn collect(body: Incoming) -> Result<Bytes, Fault> {
         Err(error) if error.is::<LengthLimitError>() => Err(Fault::NotUnderstood(format!(
             "it is longer than {ANSWER_BYTES} bytes"
         ))),
-        Err(_) => Err(Fault::Away("the daemon ended in the middle of an answer".into())),
+        Err(_) => Err(Fault::Away(
+            "the daemon ended in the middle of an answer".into(),
+        )),
     }
 }
 

@@ -78,7 +78,11 @@ impl Plot {
         let (band, line, dots) = scale.paths(points);
         let threshold = beside.threshold.filter(|threshold| *threshold <= top);
         let beyond = beside.threshold.is_some_and(|threshold| {
-            if beside.falls { last.mean <= threshold } else { last.mean >= threshold }
+            if beside.falls {
+                last.mean <= threshold
+            } else {
+                last.mean >= threshold
+            }
         });
         let title = match &history.instance {
             Some(instance) => format!("{} · {instance}", metric.title()),
@@ -87,7 +91,11 @@ impl Plot {
         let between = if least == greatest {
             format!("always {}", metric.shown(least))
         } else {
-            format!("between {} and {}", metric.shown(least), metric.shown(greatest))
+            format!(
+                "between {} and {}",
+                metric.shown(least),
+                metric.shown(greatest)
+            )
         };
         Some(Self {
             summary: format!(
@@ -106,11 +114,14 @@ impl Plot {
                 .incidents
                 .iter()
                 .filter(|(at, _)| *at >= since && *at <= until)
-                .map(|(at, id)| Mark { x: scale.x(*at), id: id.clone() })
+                .map(|(at, id)| Mark {
+                    x: scale.x(*at),
+                    id: id.clone(),
+                })
                 .collect(),
             top: metric.shown(top),
-            from: crate::show::clock(since),
-            until: crate::show::clock(until),
+            from: crate::show::day_and_clock(since),
+            until: crate::show::day_and_clock(until),
             beyond,
         })
     }
@@ -125,7 +136,9 @@ fn top(metric: Metric, greatest: u64) -> u64 {
         }
         // A half or a quarter of that, where it is enough.
         match base {
-            10 => [top / 5, top / 2, top].into_iter().find(|it| *it >= greatest && *it >= least),
+            10 => [top / 5, top / 2, top]
+                .into_iter()
+                .find(|it| *it >= greatest && *it >= least),
             _ => [top].into_iter().next(),
         }
         .unwrap_or(top)
@@ -215,7 +228,11 @@ pub fn states(
     changes: &[Transition],
     (since, until): (Timestamp, Timestamp),
 ) -> Vec<Stretch> {
-    let scale = Scale { since, until, top: 1 };
+    let scale = Scale {
+        since,
+        until,
+        top: 1,
+    };
     let mut stretches = Vec::new();
     let (mut state, mut end) = (now, until);
     let mut add = |state: HealthState, from: Timestamp, end: Timestamp| {
@@ -253,7 +270,12 @@ mod tests {
             instance: None,
             points: values
                 .iter()
-                .map(|&(minute, value)| Point { at: at(minute), mean: value, min: value, max: value })
+                .map(|&(minute, value)| Point {
+                    at: at(minute),
+                    mean: value,
+                    min: value,
+                    max: value,
+                })
                 .collect(),
         }
     }
@@ -261,12 +283,28 @@ mod tests {
     #[test]
     fn a_curve_has_its_scale_its_threshold_and_its_gaps() {
         let values = [(0, 100), (1, 200), (2, 100), (60, 950)];
-        let beside = Beside { threshold: Some(900), incidents: &[(at(30), "x".into())], ..Beside::default() };
-        let plot = Plot::new(Metric::CpuPermille, &history(&values), (at(0), at(60)), beside).unwrap();
+        let beside = Beside {
+            threshold: Some(900),
+            incidents: &[(at(30), "x".into())],
+            ..Beside::default()
+        };
+        let plot = Plot::new(
+            Metric::CpuPermille,
+            &history(&values),
+            (at(0), at(60)),
+            beside,
+        )
+        .unwrap();
         assert_eq!(plot.line, "M0.0 90.0L16.7 80.0L33.3 90.0");
         assert_eq!(plot.dots, "M1000.0 5.0h0");
         assert_eq!(plot.threshold, Some(("10.0".into(), "90 %".into())));
-        assert_eq!(plot.marks, [Mark { x: "500.0".into(), id: "x".into() }]);
+        assert_eq!(
+            plot.marks,
+            [Mark {
+                x: "500.0".into(),
+                id: "x".into()
+            }]
+        );
         assert!(plot.beyond);
         assert_eq!(plot.latest, "95 %");
         assert!(plot.summary.contains("between 10 % and 95 %"));
@@ -275,7 +313,12 @@ mod tests {
     #[test]
     fn nothing_measured_is_no_plot() {
         assert_eq!(
-            Plot::new(Metric::CpuPermille, &history(&[]), (at(0), at(1)), Beside::default()),
+            Plot::new(
+                Metric::CpuPermille,
+                &history(&[]),
+                (at(0), at(1)),
+                Beside::default()
+            ),
             None
         );
     }
@@ -306,6 +349,13 @@ mod tests {
         ];
         let line = states(HealthState::Healthy, &changes, (at(20), at(60)));
         let states: Vec<_> = line.iter().map(|it| (it.state, it.x.as_str())).collect();
-        assert_eq!(states, [("healthy", "0.0"), ("failed", "250.0"), ("healthy", "625.0")]);
+        assert_eq!(
+            states,
+            [
+                ("healthy", "0.0"),
+                ("failed", "250.0"),
+                ("healthy", "625.0")
+            ]
+        );
     }
 }

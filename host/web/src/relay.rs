@@ -79,12 +79,17 @@ pub async fn relay(State(app): State<App>, request: Request) -> Response {
     pass(&parts.headers, on.headers_mut(), &THERE);
     on.headers_mut()
         .insert(HOST, HeaderValue::from_static("localhost"));
-    if let Some(peer) = parts.extensions.get::<crate::Peer>().and_then(crate::Peer::header) {
+    if let Some(peer) = parts
+        .extensions
+        .get::<crate::Peer>()
+        .and_then(crate::Peer::header)
+    {
         on.headers_mut().insert(PEER, peer);
     }
     // A key is stronger than a cookie that a browser adds by itself; the daemon would refuse
     // both together.
-    let has_key = on.headers().contains_key(AUTHORIZATION) || on.headers().contains_key("x-api-key");
+    let has_key =
+        on.headers().contains_key(AUTHORIZATION) || on.headers().contains_key("x-api-key");
     if let Some(session) = session::cookie(&parts.headers, app.secure)
         && !has_key
     {

@@ -28,7 +28,10 @@ const HEADERS: [(&str, &str); 7] = [
     ("referrer-policy", "no-referrer"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
-    ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+    (
+        "permissions-policy",
+        "camera=(), geolocation=(), microphone=()",
+    ),
 ];
 
 /// The longest body of a form in bytes.
@@ -36,9 +39,21 @@ const FORM_BYTES: usize = 64 << 10;
 
 /// What the pages load, by name.
 const ASSETS: [(&str, &str, &str); 3] = [
-    ("style.css", "text/css; charset=utf-8", include_str!("../assets/style.css")),
-    ("live.js", "text/javascript; charset=utf-8", include_str!("../assets/live.js")),
-    ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
+    (
+        "style.css",
+        "text/css; charset=utf-8",
+        include_str!("../assets/style.css"),
+    ),
+    (
+        "live.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../assets/live.js"),
+    ),
+    (
+        "icon.svg",
+        "image/svg+xml",
+        include_str!("../assets/icon.svg"),
+    ),
 ];
 
 /// Everything that is answered.
@@ -81,7 +96,10 @@ async fn guarded(secure: bool, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
     }
     if secure {
         let year = HeaderValue::from_static("max-age=31536000");
@@ -95,7 +113,10 @@ async fn guarded(secure: bool, request: Request, next: Next) -> Response {
 
 /// A file that is in the binary. It is asked for again each time, and sent once.
 fn asset(kind: &'static str, content: &'static str, headers: &HeaderMap) -> Response {
-    let tag = format!("\"{}\"", env!("CARGO_PKG_VERSION").to_owned() + &fingerprint(content));
+    let tag = format!(
+        "\"{}\"",
+        env!("CARGO_PKG_VERSION").to_owned() + &fingerprint(content)
+    );
     let is_known = headers
         .get(IF_NONE_MATCH)
         .is_some_and(|known| known.as_bytes() == tag.as_bytes());
@@ -114,9 +135,11 @@ fn asset(kind: &'static str, content: &'static str, headers: &HeaderMap) -> Resp
 
 /// Tells one content from another: no secret, and nobody's to forge.
 fn fingerprint(content: &str) -> String {
-    let hash = content.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    });
+    let hash = content
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
     format!("-{hash:016x}")
 }
 
@@ -130,7 +153,10 @@ mod tests {
         assert!(bytes < 120 << 10, "{bytes}");
         for (name, _, content) in ASSETS {
             let content = content.replace("http://www.w3.org/2000/svg", "");
-            assert!(!content.contains("http://") && !content.contains("https://"), "{name}");
+            assert!(
+                !content.contains("http://") && !content.contains("https://"),
+                "{name}"
+            );
         }
     }
 }

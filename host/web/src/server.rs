@@ -6,7 +6,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -63,7 +63,7 @@ pub enum ListenError {
 
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener),
 }
 
 /// A socket that people can connect to.
@@ -92,7 +92,7 @@ impl Server {
             }
             Listen::Socket(path) => {
                 remove_stale(path).map_err(failed)?;
-                Socket::Unix(UnixListener::bind(path).map_err(failed)?, path.clone())
+                Socket::Unix(UnixListener::bind(path).map_err(failed)?)
             }
         };
         Ok(Self { socket, tls })
@@ -102,7 +102,7 @@ impl Server {
     pub fn address(&self) -> Option<SocketAddr> {
         match &self.socket {
             Socket::Tcp(listener) => listener.local_addr().ok(),
-            Socket::Unix(..) => None,
+            Socket::Unix(_) => None,
         }
     }
 
@@ -135,7 +135,7 @@ impl Server {
                         drop(slot);
                     });
                 }),
-                Socket::Unix(listener, _) => listener.accept().await.map(|(stream, _)| {
+                Socket::Unix(listener) => listener.accept().await.map(|(stream, _)| {
                     let routes = routes.clone();
                     tokio::spawn(async move {
                         answer(stream, routes, Peer(None)).await;

@@ -95,19 +95,27 @@ pub async fn log_in(
     };
     let asked: Result<New, Fault> = app
         .daemon
-        .order(&nobody, "", Method::POST, "/sessions", &json!({ "token": token }))
+        .order(
+            &nobody,
+            "",
+            Method::POST,
+            "/sessions",
+            &json!({ "token": token }),
+        )
         .await;
     let new = match asked {
         Ok(new) => new,
         Err(fault) if fault.wants_login() => {
-            return login::page(&app, None, Some("This link was used already, or it is too old."));
+            return login::page(
+                &app,
+                None,
+                Some("This link was used already, or it is too old."),
+            );
         }
         Err(fault) => return page::trouble::page(&fault),
     };
-    let age = std::time::Duration::from_millis(
-        new.expires_at
-            .saturating_sub(page::now().as_millis()),
-    );
+    let age =
+        std::time::Duration::from_millis(new.expires_at.saturating_sub(page::now().as_millis()));
     with_cookie(&app, &new.session, age.as_secs())
 }
 
@@ -124,7 +132,13 @@ pub async fn log_out(
     let caller = caller(&headers, &peer, app.secure);
     let ended: Result<Option<()>, Fault> = app
         .daemon
-        .order(&caller, &form.csrf, Method::DELETE, "/sessions/current", &json!({}))
+        .order(
+            &caller,
+            &form.csrf,
+            Method::DELETE,
+            "/sessions/current",
+            &json!({}),
+        )
         .await;
     match ended {
         // One that has ended already is as good.
@@ -165,7 +179,11 @@ mod tests {
     #[case::somebody_elses("xprunella=abc", false, None)]
     #[case::none("prunella=", false, None)]
     #[case::what_no_daemon_gave("prunella=a\"b", false, None)]
-    fn a_session_is_found(#[case] cookies: &str, #[case] secure: bool, #[case] found: Option<&str>) {
+    fn a_session_is_found(
+        #[case] cookies: &str,
+        #[case] secure: bool,
+        #[case] found: Option<&str>,
+    ) {
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, HeaderValue::from_str(cookies).unwrap());
         let session = cookie(&headers, secure);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use prunella_core::Timestamp;
-use prunella_report::{ReportContext, Moment};
+use prunella_report::{Moment, ReportContext};
 
 /// A moment, for a machine, in words, and in full.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +86,9 @@ mod tests {
 
     #[test]
     fn one_is_no_plural() {
-        assert_eq!((count(1, "thing"), count(0, "thing")), ("1 thing".into(), "0 things".into()));
+        assert_eq!(
+            (count(1, "thing"), count(0, "thing")),
+            ("1 thing".into(), "0 things".into())
+        );
     }
 }

@@ -168,7 +168,9 @@ async fn line(body: &mut Incoming, waiting: &mut Vec<u8>) -> Result<Option<HealL
             return Ok(Some(line));
         }
         if waiting.len() > LINE {
-            return Err(Fault::NotUnderstood(format!("a line is longer than {LINE} bytes")));
+            return Err(Fault::NotUnderstood(format!(
+                "a line is longer than {LINE} bytes"
+            )));
         }
         match body.frame().await {
             None => return Ok(None),
@@ -176,7 +178,9 @@ async fn line(body: &mut Incoming, waiting: &mut Vec<u8>) -> Result<Option<HealL
                 waiting.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
             }
             Some(Err(_)) => {
-                return Err(Fault::Away("the daemon ended in the middle of an answer".into()));
+                return Err(Fault::Away(
+                    "the daemon ended in the middle of an answer".into(),
+                ));
             }
         }
     }
@@ -202,9 +206,7 @@ pub async fn pause(visitor: Visitor, Form(form): Form<Pause>) -> Result<Response
     let until = match form.minutes.as_str() {
         "" => None,
         minutes => match minutes.parse::<u32>() {
-            Ok(minutes) => {
-                Some(now().saturating_add(Duration::from_secs(u64::from(minutes) * 60)))
-            }
+            Ok(minutes) => Some(now().saturating_add(Duration::from_secs(u64::from(minutes) * 60))),
             Err(_) => return Err(trouble::bad("A pause lasts a whole number of minutes.")),
         },
     };
@@ -219,7 +221,9 @@ pub async fn pause(visitor: Visitor, Form(form): Form<Pause>) -> Result<Response
         // The daemon knows whose session it is.
         by: String::new(),
     };
-    visitor.order(&form.csrf, Method::POST, "/pauses", &call).await?;
+    visitor
+        .order(&form.csrf, Method::POST, "/pauses", &call)
+        .await?;
     Ok(on_to(&back))
 }
 
@@ -230,7 +234,9 @@ pub async fn resume(visitor: Visitor, Form(form): Form<Pause>) -> Result<Respons
         Some(unit) => format!("/pauses/{}", part(unit.as_str())),
         None => "/pauses".to_owned(),
     };
-    visitor.order(&form.csrf, Method::DELETE, &address, &Value::Null).await?;
+    visitor
+        .order(&form.csrf, Method::DELETE, &address, &Value::Null)
+        .await?;
     Ok(on_to(&back))
 }
 
@@ -271,7 +277,9 @@ pub async fn decide(
         reason: (!reason.is_empty()).then(|| reason.to_owned()),
     };
     let address = format!("/approvals/{}/decision", part(&id));
-    visitor.order(&form.csrf, Method::POST, &address, &decision).await?;
+    visitor
+        .order(&form.csrf, Method::POST, &address, &decision)
+        .await?;
     Ok(on_to("/needs-you"))
 }
 
@@ -289,7 +297,13 @@ pub async fn undo(
     let undone: Undone = visitor
         .app
         .daemon
-        .order(&visitor.caller, &form.csrf, Method::POST, &format!("{page}/undo"), &options)
+        .order(
+            &visitor.caller,
+            &form.csrf,
+            Method::POST,
+            &format!("{page}/undo"),
+            &options,
+        )
         .await
         .map_err(|fault| trouble::page(&fault))?;
     if form.is_confirmed() {
@@ -329,6 +343,8 @@ pub async fn retry(
     Form(form): Form<Token>,
 ) -> Result<Response, Response> {
     let address = format!("/alerts/{}/retry", part(&id));
-    visitor.order(&form.csrf, Method::POST, &address, &Value::Null).await?;
+    visitor
+        .order(&form.csrf, Method::POST, &address, &Value::Null)
+        .await?;
     Ok(on_to("/alerts"))
 }

@@ -9,11 +9,7 @@ use prunella_core::{
 use serde::Deserialize;
 
 use super::{Frame, Visitor, now, render};
-use crate::{
-    daemon::part,
-    show::When,
-    text::lines,
-};
+use crate::{daemon::part, show::When, text::lines};
 
 /// Messages on the page.
 const LIMIT: u32 = 100;
@@ -58,7 +54,12 @@ pub async fn page(visitor: Visitor, Query(params): Query<Params>) -> Result<Resp
         state => format!("/alerts?limit={LIMIT}&state={state}"),
     };
     let alerts: Vec<Dispatch> = visitor.get(&address).await?;
-    Ok(render(&make(visitor.frame("Alerts", "alerts"), now(), &alerts, state)))
+    Ok(render(&make(
+        visitor.frame("Alerts", "alerts"),
+        now(),
+        &alerts,
+        state,
+    )))
 }
 
 fn make(frame: Frame, now: Timestamp, alerts: &[Dispatch], state: &str) -> Page {
@@ -72,7 +73,12 @@ fn make(frame: Frame, now: Timestamp, alerts: &[Dispatch], state: &str) -> Page 
 
 fn alert(dispatch: &Dispatch, now: Timestamp) -> Alert {
     let message = &dispatch.message;
-    let units: Vec<String> = message.units.iter().take(20).map(ToString::to_string).collect();
+    let units: Vec<String> = message
+        .units
+        .iter()
+        .take(20)
+        .map(ToString::to_string)
+        .collect();
     Alert {
         id: message.id.clone(),
         channel: dispatch.channel.to_string(),
@@ -99,6 +105,9 @@ fn alert(dispatch: &Dispatch, now: Timestamp) -> Alert {
             .incidents
             .first()
             .map(|id| format!("/incidents/{}", part(id.as_str()))),
-        can_retry: matches!(dispatch.state, DispatchState::Refused | DispatchState::Failed),
+        can_retry: matches!(
+            dispatch.state,
+            DispatchState::Refused | DispatchState::Failed
+        ),
     }
 }

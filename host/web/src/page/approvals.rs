@@ -57,8 +57,9 @@ pub async fn page(visitor: Visitor) -> Result<Response, Response> {
 
 fn make(frame: Frame, now: Timestamp, mut approvals: Vec<Approval>, status: &StatusReport) -> Page {
     approvals.sort_by_key(|approval| std::cmp::Reverse(approval.asked_at));
-    let (waiting, past): (Vec<Approval>, Vec<Approval>) =
-        approvals.into_iter().partition(|approval| approval.waits(now));
+    let (waiting, past): (Vec<Approval>, Vec<Approval>) = approvals
+        .into_iter()
+        .partition(|approval| approval.waits(now));
     Page {
         frame,
         waiting: waiting.iter().map(|it| asked(it, now)).collect(),

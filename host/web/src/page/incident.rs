@@ -103,7 +103,10 @@ pub async fn page(visitor: Visitor, Path(id): Path<String>) -> Result<Response, 
     let past = visitor.ask::<Vec<Summary>>(&past).await.unwrap_or_default();
     let past: Vec<PastIncident> = past.iter().filter_map(before).collect();
     let frame = visitor
-        .frame(format!("{} · {}", detection.unit, record.incident.id), "incidents")
+        .frame(
+            format!("{} · {}", detection.unit, record.incident.id),
+            "incidents",
+        )
         .about(record.incident.id.as_str());
     Ok(render(&make(frame, now, &record, &past)))
 }
@@ -150,8 +153,14 @@ fn make(frame: Frame, now: Timestamp, record: &Record, past: &[PastIncident]) ->
             let opinion = advice.opinion;
             Advice {
                 model: advice.model,
-                cause: opinion.as_ref().map(|it| capital(&it.cause)).unwrap_or_default(),
-                explanation: opinion.as_ref().map(|it| it.explanation.clone()).unwrap_or_default(),
+                cause: opinion
+                    .as_ref()
+                    .map(|it| capital(&it.cause))
+                    .unwrap_or_default(),
+                explanation: opinion
+                    .as_ref()
+                    .map(|it| it.explanation.clone())
+                    .unwrap_or_default(),
                 suggestions: opinion.map(|it| it.suggestions).unwrap_or_default(),
                 why_none: advice.why_none,
             }
@@ -162,10 +171,19 @@ fn make(frame: Frame, now: Timestamp, record: &Record, past: &[PastIncident]) ->
             .map(|it| (it.strategy.to_string(), it.words, it.reason))
             .collect(),
         attempts: report.attempts.into_iter().map(attempt).collect(),
-        can_undo: acts.iter().any(|act| act.state == "healthy" && act.undone.is_none() && act.plan.iter().any(|line| line.starts_with(UNDO))),
+        can_undo: acts.iter().any(|act| {
+            act.state == "healthy"
+                && act.undone.is_none()
+                && act.plan.iter().any(|line| line.starts_with(UNDO))
+        }),
         acts,
-        proof: report.proof.map(|proof| (capital(&proof.sentence), proof.evidence)),
-        recurrence: report.recurrence.map(|it| capital(&it.words)).unwrap_or_default(),
+        proof: report
+            .proof
+            .map(|proof| (capital(&proof.sentence), proof.evidence)),
+        recurrence: report
+            .recurrence
+            .map(|it| capital(&it.words))
+            .unwrap_or_default(),
     }
 }
 
@@ -182,7 +200,9 @@ fn state(report: &Report) -> &'static str {
 
 fn facts(report: &Report) -> Vec<(String, String)> {
     // The heading has the rest.
-    let told = ["service", "host", "incident", "priority", "failed", "degraded"];
+    let told = [
+        "service", "host", "incident", "priority", "failed", "degraded",
+    ];
     report
         .facts()
         .into_iter()
@@ -227,17 +247,33 @@ fn acts(record: &Record) -> Vec<Act> {
     let mut acts: Vec<Act> = Vec::new();
     for entry in &record.steps {
         match &entry.step {
-            Step::ActIntended { action, strategy, act, target, dry_run, plan } => acts.push(Act {
+            Step::ActIntended {
+                action,
+                strategy,
+                act,
+                target,
+                dry_run,
+                plan,
+            } => acts.push(Act {
                 number: *action,
                 what: capital(&prunella_report::shown_act(act, target)),
                 strategy: strategy.to_string(),
                 state: if *dry_run { "stopped" } else { "unknown" },
-                result: if *dry_run { "Not carried out: a dry run" } else { "Its end is not known" }.to_owned(),
+                result: if *dry_run {
+                    "Not carried out: a dry run"
+                } else {
+                    "Its end is not known"
+                }
+                .to_owned(),
                 plan: plan.as_ref().map(plan_lines).unwrap_or_default(),
                 receipt: Vec::new(),
                 undone: None,
             }),
-            Step::ActEnded { action, result, receipt } => {
+            Step::ActEnded {
+                action,
+                result,
+                receipt,
+            } => {
                 let Some(act) = acts.iter_mut().rev().find(|act| act.number == *action) else {
                     continue;
                 };
@@ -249,17 +285,27 @@ fn acts(record: &Record) -> Vec<Act> {
                     act.receipt = receipt_lines(receipt);
                 }
             }
-            Step::Undone { action, result, by, .. } => {
+            Step::Undone {
+                action, result, by, ..
+            } => {
                 let Some(act) = acts.iter_mut().rev().find(|act| act.number == *action) else {
                     continue;
                 };
-                let who = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+                let who = by
+                    .as_ref()
+                    .map(|by| format!(" by {by}"))
+                    .unwrap_or_default();
                 act.undone = Some(match result {
                     Ok(text) => format!("Undone{who}: {text}"),
                     Err(failure) => format!("Could not be undone: {}", failure.message),
                 });
             }
-            Step::ActDenied { strategy, act, target, failure } => acts.push(Act {
+            Step::ActDenied {
+                strategy,
+                act,
+                target,
+                failure,
+            } => acts.push(Act {
                 number: u32::MAX,
                 what: capital(&prunella_report::shown_act(act, target)),
                 strategy: strategy.to_string(),
@@ -279,10 +325,20 @@ fn acts(record: &Record) -> Vec<Act> {
 pub(crate) fn plan_lines(plan: &prunella_core::remedy::Plan) -> Vec<String> {
     let mut shown = vec![capital(&plan.summary)];
     shown.extend(plan.amount.map(|amount| format!("About {amount}")));
-    shown.extend(plan.details.iter().flat_map(|it| lines(it)).map(str::to_owned));
+    shown.extend(
+        plan.details
+            .iter()
+            .flat_map(|it| lines(it))
+            .map(str::to_owned),
+    );
     shown.extend(plan.evidence.iter().take(50).map(|it| capital(it)));
     if !plan.along.is_empty() {
-        let units: Vec<String> = plan.along.iter().take(50).map(ToString::to_string).collect();
+        let units: Vec<String> = plan
+            .along
+            .iter()
+            .take(50)
+            .map(ToString::to_string)
+            .collect();
         shown.push(format!("Stops along with it: {}", units.join(", ")));
     }
     if let Some(lease) = plan.lease {
@@ -308,6 +364,12 @@ fn receipt_lines(receipt: &prunella_core::remedy::Receipt) -> Vec<String> {
         (Some(predicted), None) => shown.push(format!("Planned {predicted}, not measured")),
         (None, None) => {}
     }
-    shown.extend(receipt.details.iter().flat_map(|it| lines(it)).map(str::to_owned));
+    shown.extend(
+        receipt
+            .details
+            .iter()
+            .flat_map(|it| lines(it))
+            .map(str::to_owned),
+    );
     shown
 }

@@ -76,19 +76,27 @@ pub async fn page(visitor: Visitor, Query(params): Query<Params>) -> Result<Resp
     }
     let query = serde_urlencoded::to_string(query).unwrap_or_default();
     let summaries: Vec<Summary> = visitor.get(&format!("/incidents?{query}")).await?;
-    Ok(render(&make(visitor.frame("Incidents", "incidents"), now, &summaries, params)))
+    Ok(render(&make(
+        visitor.frame("Incidents", "incidents"),
+        now,
+        &summaries,
+        params,
+    )))
 }
 
 fn make(frame: Frame, now: Timestamp, summaries: &[Summary], params: Params) -> Page {
-    let older = summaries.last().filter(|_| summaries.len() >= LIMIT).map(|last| {
-        let query = serde_urlencoded::to_string([
-            ("unit", params.unit.as_str()),
-            ("days", params.days.as_str()),
-            ("outcome", params.outcome.as_str()),
-            ("before", last.id.as_str()),
-        ]);
-        format!("/incidents?{}", query.unwrap_or_default())
-    });
+    let older = summaries
+        .last()
+        .filter(|_| summaries.len() >= LIMIT)
+        .map(|last| {
+            let query = serde_urlencoded::to_string([
+                ("unit", params.unit.as_str()),
+                ("days", params.days.as_str()),
+                ("outcome", params.outcome.as_str()),
+                ("before", last.id.as_str()),
+            ]);
+            format!("/incidents?{}", query.unwrap_or_default())
+        });
     Page {
         frame,
         rows: summaries.iter().map(|it| row(it, now)).collect(),
@@ -119,7 +127,10 @@ pub(crate) fn row(summary: &Summary, now: Timestamp) -> Row {
         OutcomeFilter::Ended(EndingKind::Continued) => ("continued", "stopped"),
     };
     let why = summary.people_asked.as_ref().or(summary.why.as_ref());
-    let by = summary.strategy.as_ref().map(|strategy| format!("by {strategy}"));
+    let by = summary
+        .strategy
+        .as_ref()
+        .map(|strategy| format!("by {strategy}"));
     Row {
         href: format!("/incidents/{}", part(summary.id.as_str())),
         unit: Unit::new(&summary.unit),
@@ -128,6 +139,9 @@ pub(crate) fn row(summary: &Summary, now: Timestamp) -> Row {
         outcome,
         state,
         why: why.map(|why| capital(why)).or(by).unwrap_or_default(),
-        took: summary.recovered_after.map(show::length).unwrap_or_default(),
+        took: summary
+            .recovered_after
+            .map(show::length)
+            .unwrap_or_default(),
     }
 }

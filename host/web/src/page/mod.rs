@@ -94,7 +94,9 @@ impl FromRequestParts<App> for Visitor {
 impl Visitor {
     /// What is at an address below `/api/v1`, or the page that says why not.
     pub async fn get<T: DeserializeOwned>(&self, address: &str) -> Result<T, Response> {
-        self.ask(address).await.map_err(|fault| trouble::page(&fault))
+        self.ask(address)
+            .await
+            .map_err(|fault| trouble::page(&fault))
     }
 
     /// What is at an address below `/api/v1`.
@@ -184,7 +186,11 @@ pub fn render_as(status: StatusCode, template: &impl Template) -> Response {
         }
         Err(error) => {
             tracing::error!(%error, "a page could not be made");
-            (StatusCode::INTERNAL_SERVER_ERROR, "The page could not be made.").into_response()
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The page could not be made.",
+            )
+                .into_response()
         }
     }
 }
@@ -197,9 +203,7 @@ pub fn is_cross_site(headers: &HeaderMap) -> bool {
         return !matches!(site, "same-origin" | "none");
     }
     match (text(ORIGIN.as_str()), text(HOST.as_str())) {
-        (Some(origin), Some(host)) => {
-            origin.split_once("://").map(|(_, rest)| rest) != Some(host)
-        }
+        (Some(origin), Some(host)) => origin.split_once("://").map(|(_, rest)| rest) != Some(host),
         _ => false,
     }
 }
@@ -250,7 +254,10 @@ mod tests {
     #[test]
     fn a_unit_is_in_two_parts() {
         let unit = Unit::new(&UnitName::new("a@b.service").unwrap());
-        assert_eq!((unit.stem.as_str(), unit.suffix.as_str()), ("a@b", ".service"));
+        assert_eq!(
+            (unit.stem.as_str(), unit.suffix.as_str()),
+            ("a@b", ".service")
+        );
         assert_eq!(unit.href, "/services/a%40b.service");
     }
 }

@@ -22,7 +22,11 @@ use crate::{
 };
 
 /// What of the host is plotted.
-const HOST: [Metric; 3] = [Metric::CpuPermille, Metric::MemoryPermille, Metric::LoadMilli];
+const HOST: [Metric; 3] = [
+    Metric::CpuPermille,
+    Metric::MemoryPermille,
+    Metric::LoadMilli,
+];
 
 /// Healings that are listed.
 const HEALED: usize = 8;
@@ -115,7 +119,9 @@ pub async fn page(visitor: Visitor) -> Result<Response, Response> {
     .await;
     // A curve that is missing is no reason to show nothing.
     let plots = histories.iter().flatten().flat_map(plots).collect();
-    Ok(render(&make(&visitor, now, &status, &approvals, &healed, plots)))
+    Ok(render(&make(
+        &visitor, now, &status, &approvals, &healed, plots,
+    )))
 }
 
 fn plots(history: &MetricHistory) -> Vec<Plot> {
@@ -155,7 +161,11 @@ fn make(
         unwell,
         well,
         healed: healed.iter().map(|it| healing(it, now)).collect(),
-        pauses: status.pauses.iter().map(|pause| paused(pause, now)).collect(),
+        pauses: status
+            .pauses
+            .iter()
+            .map(|pause| paused(pause, now))
+            .collect(),
         facts: facts(status),
         plots,
         notices: status.notices.clone(),
@@ -170,7 +180,10 @@ fn is_calm(state: &str) -> bool {
 fn beneath(status: &StatusReport, unwell: usize) -> String {
     let all = status.services.len();
     let services = match (all, unwell) {
-        (0, _) => return "No service is in Prunella's care yet: `prunella enable UNIT` puts one there.".to_owned(),
+        (0, _) => {
+            return "No service is in Prunella's care yet: `prunella enable UNIT` puts one there."
+                .to_owned();
+        }
         (1, 0) => "The service in care is well.".to_owned(),
         (_, 0) => format!("All {all} services in care are well."),
         (_, 1) => format!("One of {} is unwell.", show::count(all, "service")),
@@ -212,7 +225,10 @@ fn needs(now: Timestamp, status: &StatusReport, approvals: &[Approval]) -> Vec<N
         }
     }));
     // Those that wait for a word are told already.
-    let asked = status.needs_people.iter().filter(|it| it.approval.is_none());
+    let asked = status
+        .needs_people
+        .iter()
+        .filter(|it| it.approval.is_none());
     needs.extend(asked.map(|it| Need {
         label: "Could not be healed",
         title: it.unit.to_string(),
@@ -237,7 +253,11 @@ pub(crate) fn tile(service: &ServiceStatus, now: Timestamp) -> Tile {
     let (state, note, since) = match &service.health {
         Some(health) => (health.state, note(health), Some(health.began())),
         // What is not known is never taken for well.
-        None => (HealthState::Unknown, "Its health is not known".to_owned(), service.since),
+        None => (
+            HealthState::Unknown,
+            "Its health is not known".to_owned(),
+            service.since,
+        ),
     };
     let note = match (&service.waits, state) {
         (Some(waits), _) => capital(&waits.reason),
@@ -271,7 +291,10 @@ fn healing(summary: &Summary, now: Timestamp) -> Healed {
         when: When::new(summary.at, now),
         what: summary.cause.clone(),
         strategy: summary.strategy.clone().unwrap_or_default(),
-        took: summary.recovered_after.map(show::length).unwrap_or_default(),
+        took: summary
+            .recovered_after
+            .map(show::length)
+            .unwrap_or_default(),
         href: format!("/incidents/{}", part(summary.id.as_str())),
     }
 }
@@ -282,8 +305,15 @@ pub(crate) fn paused(pause: &PauseStatus, now: Timestamp) -> Pause {
         None => "until it is resumed".to_owned(),
     };
     Pause {
-        what: pause.unit.as_ref().map_or("All healing".to_owned(), ToString::to_string),
-        unit: pause.unit.as_ref().map(ToString::to_string).unwrap_or_default(),
+        what: pause
+            .unit
+            .as_ref()
+            .map_or("All healing".to_owned(), ToString::to_string),
+        unit: pause
+            .unit
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         text: format!("paused {until}, by {}: {}", pause.by, pause.reason),
     }
 }
@@ -292,21 +322,33 @@ fn facts(status: &StatusReport) -> Vec<Fact> {
     let host = &status.host;
     let mut facts = Vec::new();
     let mut add = |name: &str, value: String, share| {
-        facts.push(Fact { name: name.to_owned(), value, share });
+        facts.push(Fact {
+            name: name.to_owned(),
+            value,
+            share,
+        });
     };
     add("Up", show::length(Duration::from_secs(host.uptime_s)), None);
     if let Some(state) = &host.system_state {
         add("systemd", state.clone(), None);
     }
     if let Some(load) = &host.load {
-        let value = format!("{:.2} on {}", load.one, show::count(load.processors as usize, "processor"));
+        let value = format!(
+            "{:.2} on {}",
+            load.one,
+            show::count(load.processors as usize, "processor")
+        );
         add("Load", value, None);
     }
     if let Some(memory) = &host.memory {
         let used = memory.total.saturating_sub(memory.available);
         let share = (memory.total > 0).then(|| used.saturating_mul(100) / memory.total.max(1));
         let shown = |bytes| Metric::MemoryBytes.shown(bytes);
-        add("Memory", format!("{} of {}", shown(used), shown(memory.total)), share);
+        add(
+            "Memory",
+            format!("{} of {}", shown(used), shown(memory.total)),
+            share,
+        );
     }
     for disk in host.disks.iter().filter(|disk| !disk.in_memory).take(8) {
         facts.push(disk_fact(disk));

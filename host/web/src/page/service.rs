@@ -90,9 +90,18 @@ struct Span {
 }
 
 const SPANS: [Span; 3] = [
-    Span { word: "hour", length: Duration::from_secs(3_600) },
-    Span { word: "day", length: DAY },
-    Span { word: "week", length: Duration::from_secs(7 * 86_400) },
+    Span {
+        word: "hour",
+        length: Duration::from_secs(3_600),
+    },
+    Span {
+        word: "day",
+        length: DAY,
+    },
+    Span {
+        word: "week",
+        length: Duration::from_secs(7 * 86_400),
+    },
 ];
 
 impl Page {
@@ -132,7 +141,10 @@ pub async fn page(
         return Ok(trouble::missing());
     };
     let [_, day, _] = SPANS;
-    let span = SPANS.into_iter().find(|span| span.word == params.span).unwrap_or(day);
+    let span = SPANS
+        .into_iter()
+        .find(|span| span.word == params.span)
+        .unwrap_or(day);
     let now = now();
     let since = now.saturating_sub(span.length);
     let name = part(unit.as_str()).to_string();
@@ -159,7 +171,9 @@ pub async fn page(
         .filter_map(|history| async { history.ok() })
         .collect()
         .await;
-    let frame = visitor.frame(unit.to_string(), "overview").about(unit.as_str());
+    let frame = visitor
+        .frame(unit.to_string(), "overview")
+        .about(unit.as_str());
     let known = Known {
         detail: &detail,
         health: health.ok(),
@@ -196,12 +210,15 @@ fn make(frame: Frame, span: Span, now: Timestamp, known: &Known<'_>) -> Page {
     let state = seen.map_or(HealthState::Unknown, |health| health.state);
     let symptoms: Vec<Symptom> = seen.map(|it| it.symptoms.clone()).unwrap_or_default();
     let plots = plots(detail, known.histories, &symptoms);
-    let well = known.statistics.iter().fold(BTreeMap::new(), |mut all, one| {
-        let counts: &mut prunella_core::statistics::Counts =
-            all.entry(one.strategy.clone()).or_default();
-        *counts = counts.and(one.counts);
-        all
-    });
+    let well = known
+        .statistics
+        .iter()
+        .fold(BTreeMap::new(), |mut all, one| {
+            let counts: &mut prunella_core::statistics::Counts =
+                all.entry(one.strategy.clone()).or_default();
+            *counts = counts.and(one.counts);
+            all
+        });
     Page {
         frame,
         description: detail.description.clone().unwrap_or_default(),
@@ -224,7 +241,11 @@ fn make(frame: Frame, span: Span, now: Timestamp, known: &Known<'_>) -> Page {
         plots,
         symptoms: symptoms.iter().map(|it| capital(&it.evidence)).collect(),
         probes: detail.probes.iter().map(probe).collect(),
-        incidents: detail.incidents.iter().map(|it| incidents::row(it, now)).collect(),
+        incidents: detail
+            .incidents
+            .iter()
+            .map(|it| incidents::row(it, now))
+            .collect(),
         obstacles: detail.obstacles.iter().map(|it| capital(it)).collect(),
         budget: budget(detail, now),
         needs: detail.needs_people.as_ref().map(|it| {
@@ -272,7 +293,9 @@ fn make(frame: Frame, span: Span, now: Timestamp, known: &Known<'_>) -> Page {
 
 /// Whether a pause of its own holds, which can be ended here.
 fn covers(pauses: &[PauseStatus], detail: &ServiceDetail) -> bool {
-    pauses.iter().any(|pause| pause.unit.as_ref() == Some(&detail.service.unit))
+    pauses
+        .iter()
+        .any(|pause| pause.unit.as_ref() == Some(&detail.service.unit))
 }
 
 fn line_text(state: HealthState, changes: usize, span: Span) -> String {
@@ -280,7 +303,11 @@ fn line_text(state: HealthState, changes: usize, span: Span) -> String {
         0 => "no change".to_owned(),
         changes => show::count(changes, "change"),
     };
-    format!("{} now; {changes} within the last {}", capital(state.as_str()), span.word)
+    format!(
+        "{} now; {changes} within the last {}",
+        capital(state.as_str()),
+        span.word
+    )
 }
 
 fn plots(detail: &ServiceDetail, histories: &[MetricHistory], symptoms: &[Symptom]) -> Vec<Plot> {
@@ -311,7 +338,11 @@ fn plots(detail: &ServiceDetail, histories: &[MetricHistory], symptoms: &[Sympto
 fn values(latest: &[LatestValue], histories: &[MetricHistory]) -> Vec<(String, String)> {
     latest
         .iter()
-        .filter(|it| !histories.iter().any(|history| history.metric == it.series.metric))
+        .filter(|it| {
+            !histories
+                .iter()
+                .any(|history| history.metric == it.series.metric)
+        })
         .take(60)
         .map(|it| {
             let metric = it.series.metric;
@@ -344,7 +375,9 @@ fn budget(detail: &ServiceDetail, now: Timestamp) -> String {
     let budget = &detail.budget;
     let window = show::length(Duration::from_millis(budget.window_ms));
     let left = budget.healings.saturating_sub(budget.used);
-    let next = budget.next_at.map(|at| format!("; the next {}", When::new(at, now).ago));
+    let next = budget
+        .next_at
+        .map(|at| format!("; the next {}", When::new(at, now).ago));
     format!(
         "{left} of {} left within {window}{}",
         show::count(budget.healings as usize, "healing"),
@@ -361,18 +394,47 @@ fn declared(detail: &ServiceDetail) -> Vec<(String, String)> {
         }
     };
     let file = declared.file.as_ref();
-    add("File", file.map(|file| file.display().to_string()).unwrap_or_default());
+    add(
+        "File",
+        file.map(|file| file.display().to_string())
+            .unwrap_or_default(),
+    );
     add("For", detail.service.domain.clone().unwrap_or_default());
-    add("Priority", if detail.service.critical { "critical" } else { "normal" }.to_owned());
-    let ports = detail.service.ports.iter().map(|port| port.port.to_string());
+    add(
+        "Priority",
+        if detail.service.critical {
+            "critical"
+        } else {
+            "normal"
+        }
+        .to_owned(),
+    );
+    let ports = detail
+        .service
+        .ports
+        .iter()
+        .map(|port| port.port.to_string());
     add("Ports", joined(ports));
-    add("Needs", joined(declared.depends_on.iter().map(ToString::to_string)));
+    add(
+        "Needs",
+        joined(declared.depends_on.iter().map(ToString::to_string)),
+    );
     let files = declared.files.iter();
-    add("Files", joined(files.map(|(name, path)| format!("{name} ({})", path.display()))));
+    add(
+        "Files",
+        joined(files.map(|(name, path)| format!("{name} ({})", path.display()))),
+    );
     add("Checks", joined(declared.checks.iter().cloned()));
     let remedies = declared.remedies.iter();
-    add("Remedies", joined(remedies.map(|(name, kind)| format!("{name} ({kind})"))));
-    let stop = if declared.heal_on_stop { "is healed, too" } else { "is left alone" };
+    add(
+        "Remedies",
+        joined(remedies.map(|(name, kind)| format!("{name} ({kind})"))),
+    );
+    let stop = if declared.heal_on_stop {
+        "is healed, too"
+    } else {
+        "is left alone"
+    };
     add("A stop by a person", stop.to_owned());
     facts
 }

@@ -58,7 +58,9 @@ fn make(frame: Frame, now: Timestamp, statistics: &[StrategyStatistics]) -> Page
     }
     let strategies = by_name.into_iter().map(|(name, mut kinds)| {
         kinds.sort_by_key(|kind| std::cmp::Reverse(kind.last_at));
-        let all = kinds.iter().fold(Counts::default(), |all, kind| all.and(kind.counts));
+        let all = kinds
+            .iter()
+            .fold(Counts::default(), |all, kind| all.and(kind.counts));
         Strategy {
             name: name.to_string(),
             share: share(all),
@@ -75,7 +77,10 @@ fn make(frame: Frame, now: Timestamp, statistics: &[StrategyStatistics]) -> Page
                 .collect(),
         }
     });
-    Page { frame, strategies: strategies.collect() }
+    Page {
+        frame,
+        strategies: strategies.collect(),
+    }
 }
 
 fn share(counts: Counts) -> Share {

@@ -31,8 +31,8 @@ pub fn page(fault: &Fault) -> Response {
     match fault {
         Fault::Away(why) => away(why),
         Fault::Refused(refused) => {
-            let status = StatusCode::from_u16(refused.status)
-                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let status =
+                StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             show(
                 status,
                 refused.title.clone(),
@@ -91,7 +91,12 @@ pub fn missing() -> Response {
 
 /// What was sent makes no sense.
 pub fn bad(what: &str) -> Response {
-    show(StatusCode::BAD_REQUEST, "Not understood".to_owned(), what.to_owned(), None)
+    show(
+        StatusCode::BAD_REQUEST,
+        "Not understood".to_owned(),
+        what.to_owned(),
+        None,
+    )
 }
 
 fn show(status: StatusCode, heading: String, text: String, help: Option<String>) -> Response {
