@@ -3,6 +3,7 @@
 mod alerts;
 mod health;
 mod incidents;
+mod key;
 mod metrics;
 mod plugin;
 
@@ -15,6 +16,7 @@ pub(crate) use self::{
     alerts::{AlertsArgs, AlertsCommand, AlertsListArgs},
     health::{BacktestArgs, HealthArgs, HealthCommand},
     incidents::{AnalyseArgs, ExportArgs, IncidentsArgs, IncidentsCommand},
+    key::{KeyAddArgs, KeyCommand, KeyListArgs, KeyRevokeArgs, WebCommand, WebLoginArgs},
     metrics::{DetectArgs, MetricsArgs, MetricsCommand},
     plugin::{
         Lang, PluginAddArgs, PluginBuildArgs, PluginCommand, PluginInspectArgs, PluginListArgs,
@@ -204,6 +206,12 @@ pub(crate) enum Command {
     /// Manage strategies, built in and your own
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Manage keys for the API
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Let people in by a browser
+    #[command(subcommand)]
+    Web(WebCommand),
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
