@@ -16,6 +16,7 @@ mod generate;
 mod heal;
 mod health;
 mod incidents;
+mod key;
 mod learn;
 mod logging;
 mod metrics;
@@ -89,8 +90,9 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Pause(args) => pause::run_pause(paths, args),
         Command::Resume(args) => pause::run_resume(paths, &args),
         Command::Reload(_) => config::reload(paths),
-        Command::Web(command) => web::run(paths, command),
         Command::Plugin(command) => plugin::run(paths, &command),
+        Command::Key(command) => key::run(paths, command),
+        Command::Web(command) => web::run(paths, command),
         Command::Config(ConfigCommand::Check(_)) => config::check(paths),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

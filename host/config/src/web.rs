@@ -60,12 +60,15 @@ impl Default for WebSettings {
 }
 
 impl WebSettings {
-    /// What a browser on this host is given; none behind a Unix socket.
+    /// What a browser on this host is given; none behind a Unix socket, or where it listens on
+    /// all addresses and no name of the host is known.
     pub fn url(&self) -> Option<String> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         match &self.listen {
-            Listen::Address(address) => Some(format!("{scheme}://{address}")),
-            Listen::Socket(_) => None,
+            Listen::Address(address) if !address.ip().is_unspecified() => {
+                Some(format!("{scheme}://{address}"))
+            }
+            Listen::Address(_) | Listen::Socket(_) => None,
         }
     }
 }

@@ -15,6 +15,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use prunella_api::{CSRF_HEADER, PEER_HEADER, SESSION_HEADER};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::{net::UnixStream, time::timeout};
 
@@ -33,15 +34,6 @@ const PART: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
-
-/// The header that carries a browser's session to the daemon.
-pub const SESSION: &str = "x-prunella-session";
-
-/// The header that carries the token which comes from a page, with each order.
-pub const CSRF: &str = "x-csrf-token";
-
-/// The header that tells the daemon who is at the other end of a connection.
-pub const PEER: &str = "x-prunella-peer";
 
 /// Where the daemon listens for the web process.
 #[derive(Debug, Clone)]
@@ -222,13 +214,13 @@ fn build(
         .header(HOST, "localhost")
         .header(CONTENT_TYPE, "application/json");
     if let Some(session) = &caller.session {
-        request = request.header(SESSION, session);
+        request = request.header(SESSION_HEADER, session);
     }
     if let Some(peer) = &caller.peer {
-        request = request.header(PEER, peer);
+        request = request.header(PEER_HEADER, peer);
     }
     if let Some(csrf) = csrf {
-        request = request.header(CSRF, csrf);
+        request = request.header(CSRF_HEADER, csrf);
     }
     request
         .body(body)

@@ -19,11 +19,12 @@ use hyper::{
         HeaderName, HeaderValue, LINK, RETRY_AFTER, WWW_AUTHENTICATE,
     },
 };
+use prunella_api::{CSRF_HEADER, PEER_HEADER, SESSION_HEADER};
 use serde_json::json;
 
 use crate::{
     App,
-    daemon::{CSRF, Fault, ORDER_LIMIT, PEER, SESSION},
+    daemon::{Fault, ORDER_LIMIT},
     session,
 };
 
@@ -36,7 +37,7 @@ const THERE: [HeaderName; 8] = [
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("last-event-id"),
     HeaderName::from_static("x-api-key"),
-    HeaderName::from_static(CSRF),
+    HeaderName::from_static(CSRF_HEADER),
 ];
 
 /// What comes back.
@@ -84,7 +85,7 @@ pub async fn relay(State(app): State<App>, request: Request) -> Response {
         .get::<crate::Peer>()
         .and_then(crate::Peer::header)
     {
-        on.headers_mut().insert(PEER, peer);
+        on.headers_mut().insert(PEER_HEADER, peer);
     }
     // A key is stronger than a cookie that a browser adds by itself; the daemon would refuse
     // both together.
@@ -93,7 +94,7 @@ pub async fn relay(State(app): State<App>, request: Request) -> Response {
     if let Some(session) = session::cookie(&parts.headers, app.secure)
         && !has_key
     {
-        on.headers_mut().insert(SESSION, session);
+        on.headers_mut().insert(SESSION_HEADER, session);
     }
     match app.daemon.send(on, HEAD_LIMIT).await {
         Ok(answer) => {

@@ -14,6 +14,7 @@ use hyper::{
     Method,
     header::{COOKIE, HeaderValue, SET_COOKIE},
 };
+use prunella_api::{LoginCall, NewSession};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -59,13 +60,6 @@ pub fn caller(headers: &HeaderMap, peer: &Peer, secure: bool) -> Caller {
     }
 }
 
-/// What the daemon gives for the token of a link.
-#[derive(Deserialize)]
-struct New {
-    session: String,
-    expires_at: u64,
-}
-
 /// The token of a link.
 #[derive(Debug, Deserialize)]
 pub struct Link {
@@ -93,7 +87,7 @@ pub async fn log_in(
         session: None,
         peer: peer.header(),
     };
-    let asked: Result<New, Fault> = app
+    let asked: Result<NewSession, Fault> = app
         .daemon
         .order(
             &nobody,

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use prunella_core::access::Role;
 
 use super::UnitDirectory;
 
@@ -12,6 +13,18 @@ pub(crate) enum WebCommand {
     Enable(WebEnableArgs),
     #[command(about = "Stop the web pages and the API for the network")]
     Disable(WebDisableArgs),
+    /// Print a link to log in by, once
+    #[command(
+        long_about = "Print a link to log in by.\n\n\
+            The link is good for five minutes and for one browser. There are no passwords. What \
+            is ordered in that browser is written down under the name of whoever made the link.",
+        after_help = "\
+Examples:
+  sudo prunella web login
+  sudo prunella web login --role viewer
+  sudo prunella web login --url https://host.example.org"
+    )]
+    Login(WebLoginArgs),
 }
 
 /// `prunella web enable`
@@ -56,4 +69,39 @@ pub(crate) struct WebDisableArgs {
 
     #[command(flatten)]
     pub(crate) place: UnitDirectory,
+}
+
+/// `prunella web login`
+#[derive(Debug, Args)]
+pub(crate) struct WebLoginArgs {
+    /// What the browser may do
+    #[arg(long, value_name = "ROLE", default_value = "operator")]
+    pub(crate) role: BrowserRole,
+
+    /// Address by which the browser reaches the web process
+    /// (default: as web.toml has it)
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What a browser may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BrowserRole {
+    /// Reads everything
+    Viewer,
+    /// Also heals, pauses, decides and undoes
+    Operator,
+}
+
+impl BrowserRole {
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Self::Viewer => Role::Viewer,
+            Self::Operator => Role::Operator,
+        }
+    }
 }

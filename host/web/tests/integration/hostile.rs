@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use crate::{daemon::TestDaemon, web::Web};
 
 /// Each page, with everything on it.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/",
     "/services/web.service",
     "/services/web.service?span=week",
@@ -16,6 +16,7 @@ const PAGES: [&str; 12] = [
     "/needs-you",
     "/strategies",
     "/alerts",
+    "/audit",
     "/alerts?state=failed",
     "/incidents/none/none",
 ];
@@ -119,6 +120,7 @@ async fn a_line_without_end_is_cut() {
         "/needs-you",
         "/strategies",
         "/alerts",
+        "/audit",
     ];
     for (address, page) in pages(&line, &each).await {
         assert!(page.len() < 400 << 10, "{address}: {}", page.len());

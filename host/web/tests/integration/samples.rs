@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use prunella_api::{
     AwaitingGrant, BudgetStatus, DaemonInfo, DayCount, DeclaredStatus, DiskStatus, FailureStatus,
-    HealthDetail, HostOverview, InstanceHistory, LatestValue, MetricHistory, MetricsReport,
-    NeedsPeople, PauseStatus, ProbeStatus, SeenHealth, ServiceDetail, ServiceStatus, StatusReport,
-    Usage, Waiting,
+    GrantedAct, HealthDetail, HostOverview, InstanceHistory, LatestValue, MetricHistory,
+    MetricsReport, NeedsPeople, PauseStatus, PluginStatus, ProbeStatus, SeenHealth, ServiceDetail,
+    ServiceStatus, StatusReport, Usage, Waiting,
 };
 use prunella_core::{
     Monotonic, StrategyName, Timestamp, UnitName,
+    access::{AuditEntry, Via},
     alert::{AlertKind, Dispatch, DispatchState, Message, Severity},
     capability::{ActiveState, Load, Memory},
     cause::Cause,
@@ -598,4 +599,49 @@ pub fn dispatch(text: &str, state: DispatchState) -> Dispatch {
             html: None,
         },
     }
+}
+
+pub fn plugins(text: &str) -> Vec<PluginStatus> {
+    ["service-restart", "disk-relief", "ours"]
+        .map(|name| PluginStatus {
+            name: if name == "ours" {
+                text.to_owned()
+            } else {
+                name.to_owned()
+            },
+            source: text.to_owned(),
+            state: if name == "ours" {
+                "awaiting-grant".into()
+            } else {
+                "ready".into()
+            },
+            version: Some(text.to_owned()),
+            signature: Some(text.to_owned()),
+            sha256: None,
+            granted: vec![GrantedAct {
+                what: text.to_owned(),
+                on: vec![text.to_owned()],
+            }],
+            imports: None,
+            not_granted: vec![text.to_owned()],
+            why: Some(text.to_owned()),
+            declared_at: Some(text.to_owned()),
+        })
+        .into()
+}
+
+pub fn audit(text: &str) -> Vec<AuditEntry> {
+    [Via::Root, Via::Key, Via::Session]
+        .map(|via| AuditEntry {
+            seq: 7,
+            at: ago(50),
+            by: text.to_owned(),
+            via,
+            method: "POST".into(),
+            address: format!("/api/v1/{text}"),
+            order: Some(text.to_owned()),
+            status: 200,
+            peer: Some(text.to_owned()),
+        })
+        .into()
 }
