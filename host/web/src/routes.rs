@@ -71,6 +71,7 @@ pub fn routes(app: App) -> Router {
         .route("/pauses", post(page::act::pause))
         .route("/resume", post(page::act::resume))
         .route("/strategies", get(page::strategies::page))
+        .route("/audit", get(page::audit::page))
         .route("/alerts", get(page::alerts::page))
         .route("/alerts/{id}/retry", post(page::act::retry))
         .route("/login", get(session::show).post(session::log_in))

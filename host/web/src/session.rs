@@ -89,13 +89,7 @@ pub async fn log_in(
     };
     let asked: Result<NewSession, Fault> = app
         .daemon
-        .order(
-            &nobody,
-            "",
-            Method::POST,
-            "/sessions",
-            &json!({ "token": token }),
-        )
+        .order(&nobody, "", Method::POST, "/sessions", &LoginCall { token })
         .await;
     let new = match asked {
         Ok(new) => new,
@@ -108,8 +102,7 @@ pub async fn log_in(
         }
         Err(fault) => return page::trouble::page(&fault),
     };
-    let age =
-        std::time::Duration::from_millis(new.expires_at.saturating_sub(page::now().as_millis()));
+    let age = new.expires_at.since(page::now());
     with_cookie(&app, &new.session, age.as_secs())
 }
 

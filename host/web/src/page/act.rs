@@ -61,11 +61,6 @@ impl Planned {
     }
 }
 
-/// The unit of an address, or the page that says that it is none.
-fn unit(name: String) -> Result<UnitName, Response> {
-    UnitName::new(name).map_err(|_| trouble::missing())
-}
-
 fn on_to(address: &str) -> Response {
     Redirect::to(address).into_response()
 }
@@ -92,7 +87,9 @@ pub async fn heal(
     Path(name): Path<String>,
     Form(form): Form<Planned>,
 ) -> Result<Response, Response> {
-    let unit = unit(name)?;
+    let Ok(unit) = UnitName::new(name) else {
+        return Ok(trouble::missing());
+    };
     let address = format!("/services/{}/heal", part(unit.as_str()));
     let options = HealOptions {
         dry_run: !form.is_confirmed(),
@@ -202,7 +199,9 @@ pub struct Pause {
 
 /// `POST /pauses`
 pub async fn pause(visitor: Visitor, Form(form): Form<Pause>) -> Result<Response, Response> {
-    let (unit, back) = paused_unit(&form.unit)?;
+    let Some((unit, back)) = form.about() else {
+        return Ok(trouble::missing());
+    };
     let until = match form.minutes.as_str() {
         "" => None,
         minutes => match minutes.parse::<u32>() {
@@ -229,7 +228,9 @@ pub async fn pause(visitor: Visitor, Form(form): Form<Pause>) -> Result<Response
 
 /// `POST /resume`
 pub async fn resume(visitor: Visitor, Form(form): Form<Pause>) -> Result<Response, Response> {
-    let (unit, back) = paused_unit(&form.unit)?;
+    let Some((unit, back)) = form.about() else {
+        return Ok(trouble::missing());
+    };
     let address = match unit {
         Some(unit) => format!("/pauses/{}", part(unit.as_str())),
         None => "/pauses".to_owned(),
@@ -240,14 +241,17 @@ pub async fn resume(visitor: Visitor, Form(form): Form<Pause>) -> Result<Respons
     Ok(on_to(&back))
 }
 
-/// The unit of a pause, and where to go afterwards.
-fn paused_unit(name: &str) -> Result<(Option<UnitName>, String), Response> {
-    if name.is_empty() {
-        return Ok((None, "/".to_owned()));
+impl Pause {
+    /// The unit, where it is not everything, and where to go afterwards; nothing, when the
+    /// name is none.
+    fn about(&self) -> Option<(Option<UnitName>, String)> {
+        if self.unit.is_empty() {
+            return Some((None, "/".to_owned()));
+        }
+        let unit = UnitName::new(self.unit.clone()).ok()?;
+        let back = format!("/services/{}", part(unit.as_str()));
+        Some((Some(unit), back))
     }
-    let unit = unit(name.to_owned())?;
-    let back = format!("/services/{}", part(unit.as_str()));
-    Ok((Some(unit), back))
 }
 
 /// What a person says to an act that waits.

@@ -46,7 +46,11 @@ pub async fn page(visitor: Visitor, Query(params): Query<Params>) -> Result<Resp
         None => format!("/audit?limit={LIMIT}"),
     };
     let entries: Vec<AuditEntry> = visitor.get(&address).await?;
-    Ok(render(&make(visitor.frame("Audit", "audit"), now(), &entries)))
+    Ok(render(&make(
+        visitor.frame("Audit", "audit"),
+        now(),
+        &entries,
+    )))
 }
 
 fn make(frame: Frame, now: Timestamp, entries: &[AuditEntry]) -> Page {
@@ -59,7 +63,10 @@ fn make(frame: Frame, now: Timestamp, entries: &[AuditEntry]) -> Page {
 }
 
 fn order(entry: &AuditEntry, now: Timestamp) -> Order {
-    let address = entry.address.strip_prefix("/api/v1").unwrap_or(&entry.address);
+    let address = entry
+        .address
+        .strip_prefix("/api/v1")
+        .unwrap_or(&entry.address);
     let (state, result) = match entry.status {
         200..=299 => ("healthy", "carried out".to_owned()),
         401 | 403 => ("failed", "not allowed".to_owned()),

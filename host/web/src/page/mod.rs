@@ -7,6 +7,7 @@
 pub mod act;
 pub mod alerts;
 pub mod approvals;
+pub mod audit;
 pub mod incident;
 pub mod incidents;
 pub mod login;
@@ -27,8 +28,9 @@ use hyper::{
     Method,
     header::{CONTENT_TYPE, HOST, ORIGIN},
 };
-use prunella_core::{Timestamp, UnitName};
-use serde::{Deserialize, de::DeserializeOwned};
+use prunella_api::CurrentSession;
+use prunella_core::{Timestamp, UnitName, access::Role};
+use serde::de::DeserializeOwned;
 
 use crate::{
     App, Peer,
@@ -55,14 +57,6 @@ pub struct Visitor {
     pub may_act: bool,
 }
 
-/// A session, as the daemon has it.
-#[derive(Deserialize)]
-struct Session {
-    csrf_token: String,
-    name: String,
-    role: String,
-}
-
 impl FromRequestParts<App> for Visitor {
     type Rejection = Response;
 
@@ -76,7 +70,7 @@ impl FromRequestParts<App> for Visitor {
         if caller.session.is_none() {
             return Err(Redirect::to("/login").into_response());
         }
-        let session: Session = app
+        let session: CurrentSession = app
             .daemon
             .get(&caller, "/sessions/current")
             .await
@@ -84,7 +78,7 @@ impl FromRequestParts<App> for Visitor {
         Ok(Self {
             app: app.clone(),
             caller,
-            may_act: session.role == "operator",
+            may_act: session.role == Role::Operator,
             csrf: session.csrf_token,
             name: session.name,
         })

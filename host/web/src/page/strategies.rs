@@ -1,12 +1,14 @@
-//! What each strategy has achieved.
+//! The strategies: what each may do, and what it has achieved.
 
 use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::response::Response;
+use prunella_api::PluginStatus;
 use prunella_core::{
-    StrategyName, Timestamp,
+    Timestamp,
     statistics::{Counts, StrategyStatistics},
+    text::capital,
 };
 
 use super::{Frame, Unit, Visitor, now, render};
@@ -21,6 +23,14 @@ struct Page {
 
 struct Strategy {
     name: String,
+    version: String,
+    source: String,
+    state: &'static str,
+    word: String,
+    why: String,
+    /// What it may do, and on what, in words.
+    granted: Vec<String>,
+    not_granted: Vec<String>,
     share: Share,
     kinds: Vec<Kind>,
 }
@@ -46,40 +56,86 @@ struct Kind {
 
 /// `GET /strategies`
 pub async fn page(visitor: Visitor) -> Result<Response, Response> {
-    let statistics: Vec<StrategyStatistics> = visitor.get("/strategies").await?;
+    let (plugins, statistics) = futures_util::join!(
+        visitor.get::<Vec<PluginStatus>>("/plugins"),
+        visitor.get::<Vec<StrategyStatistics>>("/strategies"),
+    );
     let frame = visitor.frame("Strategies", "strategies");
-    Ok(render(&make(frame, now(), &statistics)))
+    Ok(render(&make(frame, now(), plugins?, &statistics?)))
 }
 
-fn make(frame: Frame, now: Timestamp, statistics: &[StrategyStatistics]) -> Page {
-    let mut by_name: BTreeMap<&StrategyName, Vec<&StrategyStatistics>> = BTreeMap::new();
+fn make(
+    frame: Frame,
+    now: Timestamp,
+    plugins: Vec<PluginStatus>,
+    statistics: &[StrategyStatistics],
+) -> Page {
+    let mut by_name: BTreeMap<&str, Vec<&StrategyStatistics>> = BTreeMap::new();
     for one in statistics {
-        by_name.entry(&one.strategy).or_default().push(one);
+        by_name.entry(one.strategy.as_str()).or_default().push(one);
     }
-    let strategies = by_name.into_iter().map(|(name, mut kinds)| {
-        kinds.sort_by_key(|kind| std::cmp::Reverse(kind.last_at));
-        let all = kinds
-            .iter()
-            .fold(Counts::default(), |all, kind| all.and(kind.counts));
-        Strategy {
-            name: name.to_string(),
-            share: share(all),
-            kinds: kinds
-                .into_iter()
-                .take(50)
-                .map(|kind| Kind {
-                    unit: Unit::new(&kind.signature.unit),
-                    cause: kind.signature.cause.clone(),
-                    sample: kind.signature.sample.clone(),
-                    share: share(kind.counts),
-                    last: When::new(kind.last_at, now),
-                })
-                .collect(),
-        }
+    let mut strategies: Vec<Strategy> = plugins
+        .into_iter()
+        .map(|plugin| {
+            let kinds = by_name.remove(plugin.name.as_str()).unwrap_or_default();
+            strategy(plugin, kinds, now)
+        })
+        .collect();
+    // What has healed once, and is not there any more.
+    strategies.extend(by_name.into_iter().map(|(name, kinds)| {
+        let gone = PluginStatus {
+            name: name.to_owned(),
+            source: String::new(),
+            state: "not here".to_owned(),
+            version: None,
+            signature: None,
+            sha256: None,
+            granted: Vec::new(),
+            imports: None,
+            not_granted: Vec::new(),
+            why: None,
+            declared_at: None,
+        };
+        strategy(gone, kinds, now)
+    }));
+    Page { frame, strategies }
+}
+
+fn strategy(plugin: PluginStatus, mut kinds: Vec<&StrategyStatistics>, now: Timestamp) -> Strategy {
+    kinds.sort_by_key(|kind| std::cmp::Reverse(kind.last_at));
+    let all = kinds
+        .iter()
+        .fold(Counts::default(), |all, kind| all.and(kind.counts));
+    let grants = plugin.granted.into_iter().take(60).map(|grant| {
+        let on: Vec<String> = grant.on.into_iter().take(20).collect();
+        format!("{} on {}", grant.what, on.join(", "))
     });
-    Page {
-        frame,
-        strategies: strategies.collect(),
+    Strategy {
+        state: match plugin.state.as_str() {
+            "ready" => "healthy",
+            "awaiting-grant" => "degraded",
+            "refused" => "failed",
+            _ => "stopped",
+        },
+        word: plugin.state.replace('-', " "),
+        name: plugin.name,
+        version: plugin.version.unwrap_or_default(),
+        source: plugin.source,
+        why: plugin.why.map(|why| capital(&why)).unwrap_or_default(),
+        granted: grants.collect(),
+        not_granted: plugin.not_granted.into_iter().take(60).collect(),
+        share: share(all),
+        kinds: kinds
+            .into_iter()
+            .take(50)
+            .map(|kind| Kind {
+                unit: Unit::new(&kind.signature.unit),
+                cause: kind.signature.cause.clone(),
+                sample: kind.signature.sample.clone(),
+                share: share(kind.counts),
+                last: When::new(kind.last_at, now),
+            })
+            .collect(),
     }
 }
 

@@ -196,6 +196,8 @@ fn question(path: &str, uri: &Uri, text: &str) -> Response {
             samples::approval(text, ApprovalState::Denied),
         ]),
         ["strategies"] => json(samples::statistics(text)),
+        ["plugins"] => json(samples::plugins(text)),
+        ["audit"] => json(samples::audit(text)),
         ["alerts"] => json([
             samples::dispatch(text, DispatchState::Delivered),
             samples::dispatch(text, DispatchState::Failed),
