@@ -389,12 +389,17 @@ fn unit(template: &str, command: &str, paths: &Paths) -> String {
         "Environment=SQLITE_TMPDIR={}",
         paths.state.display()
     ));
-    if group_exists("systemd-journal") {
-        folders.push(
-            "# So that the status socket can be given to this group.\n\
-             SupplementaryGroups=systemd-journal"
-                .to_owned(),
-        );
+    let groups = ["systemd-journal", prunella_api::WEB_GROUP];
+    let groups: Vec<&str> = groups
+        .into_iter()
+        .filter(|name| group_exists(name))
+        .collect();
+    if !groups.is_empty() {
+        folders.push(format!(
+            "# So that the status socket and the web socket can be given to their groups.\n\
+             SupplementaryGroups={}",
+            groups.join(" ")
+        ));
     }
     let hardening = HARDENING.replace("@FOLDERS@", &folders.join("\n"));
     template

@@ -3,6 +3,7 @@
 mod ahead;
 mod alerts;
 mod analysis;
+mod api;
 mod backtest;
 mod budget;
 mod compared;
