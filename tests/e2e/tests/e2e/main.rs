@@ -64,3 +64,4 @@ mod systemd;
 mod told;
 mod versions;
 mod web;
+mod web_pages;
