@@ -42,8 +42,8 @@ struct Page {
     reason: String,
     symptoms: Vec<String>,
     evidence: Vec<String>,
-    findings: Vec<Explanation>,
-    hint: Option<Explanation>,
+    findings: Vec<Finding>,
+    hint: Option<Finding>,
     advice: Option<Advice>,
     opinions: Vec<(String, String, String)>,
     attempts: Vec<Attempt>,
@@ -51,6 +51,14 @@ struct Page {
     proof: Option<(String, Vec<String>)>,
     recurrence: String,
     can_undo: bool,
+}
+
+/// What explains it.
+struct Finding {
+    sentence: String,
+    because: String,
+    from: String,
+    advice: String,
 }
 
 /// What a language model made of it.
@@ -147,8 +155,8 @@ fn make(frame: Frame, now: Timestamp, record: &Record, past: &[PastIncident]) ->
         reason: report.reason,
         symptoms: report.symptoms.iter().map(|it| capital(it)).collect(),
         evidence: report.evidence,
-        findings: report.findings,
-        hint: report.hint,
+        findings: report.findings.into_iter().map(finding).collect(),
+        hint: report.hint.map(finding),
         advice: report.advice.map(|advice| {
             let opinion = advice.opinion;
             Advice {
@@ -184,6 +192,22 @@ fn make(frame: Frame, now: Timestamp, record: &Record, past: &[PastIncident]) ->
             .recurrence
             .map(|it| capital(&it.words))
             .unwrap_or_default(),
+    }
+}
+
+fn finding(it: Explanation) -> Finding {
+    Finding {
+        sentence: capital(&it.sentence),
+        because: it.because.unwrap_or_default(),
+        from: match it.from.as_str() {
+            "log" => "told by its log".to_owned(),
+            "unit" => "told by systemd".to_owned(),
+            "process" => "told by its processes".to_owned(),
+            "resources" => "told by what it uses".to_owned(),
+            "change" => "told by what was changed".to_owned(),
+            strategy => format!("told by {strategy}"),
+        },
+        advice: it.advice.map(|advice| capital(&advice)).unwrap_or_default(),
     }
 }
 

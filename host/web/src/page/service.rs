@@ -239,7 +239,11 @@ fn make(frame: Frame, span: Span, now: Timestamp, known: &Known<'_>) -> Page {
             .collect(),
         values: values(known.latest, known.histories),
         plots,
-        symptoms: symptoms.iter().map(|it| capital(&it.evidence)).collect(),
+        // One alone is what the heading says already.
+        symptoms: match symptoms.as_slice() {
+            [_] => Vec::new(),
+            more => more.iter().map(|it| capital(&it.evidence)).collect(),
+        },
         probes: detail.probes.iter().map(probe).collect(),
         incidents: detail
             .incidents
