@@ -18,7 +18,9 @@ use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
+    access::{AuditEntry, KeyInfo, KeyName},
     alert::{Dispatch, DispatchFilter},
+    event::Events,
     health::{ExpectedWork, Metric, Subject},
     incident::{Ending, IncidentId},
     oversight::Approval,
@@ -40,9 +42,10 @@ use tokio::{
 };
 
 use crate::{
-    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, ExpectCall, HealCall,
-    HealthDetail, HealthReport, HookCall, MetricHistory, MetricsReport, Orders, PauseCall,
-    PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET,
+    Accepted, AddedKey, Answer, ApiError, AuditFilter, CONTROL_SOCKET, ChannelTest, DecideCall,
+    ExpectCall, HealCall, HealthDetail, HealthReport, HookCall, KeyCall, LinkCall, LoginLink,
+    MetricHistory, MetricsReport, Orders, PauseCall, PauseStatus, PluginStatus, Queries, Records,
+    Refusal, RefusalKind, Reloaded, ReportFormat, ResumeCall, Resumed, Retried, STATUS_SOCKET,
     ServiceDetail, StatusReport, Steps, UndoCall, UndoOptions, Undone,
     message::{
         AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, SpanParams,
@@ -126,6 +129,11 @@ impl Client {
         address: &str,
         body: Bytes,
     ) -> Answer<T> {
+        let body = self.body(socket, method, address, body)?;
+        serde_json::from_slice(&body).map_err(|error| ApiError::NotUnderstood(error.to_string()))
+    }
+
+    fn body(&self, socket: &str, method: Method, address: &str, body: Bytes) -> Answer<Bytes> {
         let path = self.run_dir.join(socket);
         let begun = Instant::now();
         let stream = open(&path, self.limit)?;
@@ -201,8 +209,16 @@ fn broken(error: hyper::Error) -> ApiError {
     }
 }
 
-/// The whole answer, understood.
-async fn whole<T: DeserializeOwned>(response: Response<Incoming>) -> Answer<T> {
+/// For what only a stream tells.
+fn not_by_a_call() -> Refusal {
+    Refusal::new(
+        RefusalKind::BadRequest,
+        "what happens is told as a stream: `GET /api/v1/events`",
+    )
+}
+
+/// The whole answer, unless it is a problem.
+async fn whole(response: Response<Incoming>) -> Answer<Bytes> {
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_BYTES)
         .collect()
@@ -216,8 +232,7 @@ async fn whole<T: DeserializeOwned>(response: Response<Incoming>) -> Answer<T> {
         })?
         .to_bytes();
     if status.is_success() {
-        return serde_json::from_slice(&body)
-            .map_err(|error| ApiError::NotUnderstood(error.to_string()));
+        return Ok(body);
     }
     Err(match problem::read(&body) {
         Ok(refusal) => refusal.into(),
@@ -293,6 +308,29 @@ impl Queries for Client {
     fn alert(&self, id: &str) -> Answer<Dispatch> {
         self.get(&format!("/alerts/{}", part(id)))
     }
+
+    fn plugins(&self) -> Answer<Vec<PluginStatus>> {
+        self.get("/plugins")
+    }
+
+    fn report(&self, id: &str, format: ReportFormat) -> Answer<String> {
+        let address = format!("/incidents/{}/report?format={}", part(id), format.as_str());
+        let body = self.body(STATUS_SOCKET, Method::GET, &address, Bytes::new())?;
+        String::from_utf8(body.to_vec()).map_err(|error| ApiError::NotUnderstood(error.to_string()))
+    }
+
+    fn audit(&self, filter: &AuditFilter) -> Answer<Vec<AuditEntry>> {
+        self.get_with("/audit", filter)
+    }
+
+    /// Without a stream, whose ids tell the same: this is how far it has got.
+    fn latest_event(&self) -> Answer<u64> {
+        Err(not_by_a_call().into())
+    }
+
+    fn events(&self, _: u64, _: u32) -> Answer<Events> {
+        Err(not_by_a_call().into())
+    }
 }
 
 impl Orders for Client {
@@ -315,7 +353,8 @@ impl Orders for Client {
         runtime(&path)?.block_on(async {
             let response = send(&path, stream, request).await?;
             if !response.status().is_success() {
-                return whole(response).await;
+                whole(response).await?;
+                return Err(ApiError::Closed);
             }
             follow(response.into_body(), &steps).await
         })
@@ -378,6 +417,24 @@ impl Orders for Client {
 
     fn reload(&self) -> Answer<Reloaded> {
         self.post("/reload", &())
+    }
+
+    fn keys(&self) -> Answer<Vec<KeyInfo>> {
+        self.call(CONTROL_SOCKET, Method::GET, "/keys", Bytes::new())
+    }
+
+    fn add_key(&self, call: &KeyCall) -> Answer<AddedKey> {
+        let address = format!("/keys/{}", part(call.name.as_str()));
+        self.post(&address, &call.options)
+    }
+
+    fn revoke_key(&self, name: &KeyName) -> Answer<bool> {
+        let address = format!("/keys/{}", part(name.as_str()));
+        self.call(CONTROL_SOCKET, Method::DELETE, &address, Bytes::new())
+    }
+
+    fn login_link(&self, call: &LinkCall) -> Answer<LoginLink> {
+        self.post("/login-links", call)
     }
 }
 

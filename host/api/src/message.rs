@@ -102,7 +102,10 @@ pub struct Undone {
 
 /// Who asks for an undo, and whether it is done; the incident is named elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UndoOptions {
+    /// Who says so; where the daemon knows the account of the caller, it puts that here.
+    #[serde(default)]
     pub by: String,
     #[serde(default)]
     pub dry_run: bool,
@@ -130,6 +133,7 @@ pub struct PauseCall {
     pub reason: String,
     /// Who asked for it; where the daemon knows the account of the caller, it puts that
     /// here.
+    #[serde(default)]
     pub by: String,
 }
 
@@ -142,8 +146,10 @@ pub struct ExpectCall {
     pub reason: String,
     /// Who asked for it; where the daemon knows the account of the caller, it puts that
     /// here.
+    #[serde(default)]
     pub by: String,
     /// What begins no symptom meanwhile; all that work may strain, when empty.
+    #[serde(default)]
     pub metrics: Vec<Metric>,
 }
 
@@ -198,6 +204,7 @@ pub struct Decision {
     /// Whether the act may be done.
     pub approve: bool,
     /// Who says so; where the daemon knows the account of the caller, it puts that here.
+    #[serde(default)]
     pub by: String,
     #[serde(default)]
     pub reason: Option<String>,
@@ -212,7 +219,9 @@ pub(crate) struct IncidentParams {
     until: Option<Timestamp>,
     outcome: Option<OutcomeFilter>,
     kind: Option<IncidentKind>,
-    limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<IncidentId>,
+    pub(crate) limit: Option<u32>,
     pub(crate) after: Option<u64>,
 }
 
@@ -224,6 +233,7 @@ impl IncidentParams {
             until: filter.until,
             outcome: filter.outcome,
             kind: filter.kind,
+            before: filter.before.clone(),
             limit: filter.limit,
             after,
         }
@@ -236,6 +246,7 @@ impl IncidentParams {
             until: self.until,
             outcome: self.outcome,
             kind: self.kind,
+            before: self.before.clone(),
             limit: self.limit,
         }
     }
@@ -270,7 +281,7 @@ pub(crate) struct AlertParams {
     state: Option<String>,
     channel: Option<ChannelName>,
     incident: Option<IncidentId>,
-    limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
 }
 
 impl AlertParams {
@@ -365,6 +376,9 @@ pub struct Refusal {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// After so many seconds it may be tried again, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u64>,
 }
 
 /// The kind of a [`Refusal`].
@@ -377,12 +391,18 @@ pub enum RefusalKind {
     TooLarge,
     /// The request did not arrive in time.
     TooSlow,
+    /// It is not known who asks.
+    Unauthorized,
     /// The caller may not ask this here.
     NotAllowed,
     /// There is no such unit, incident, message or channel.
     NotFound,
+    /// Something stands in the way, which has to go first.
+    Conflict,
     /// The configuration has mistakes.
     BadConfig,
+    /// The caller asks too often.
+    TooMany,
     /// Not now: too much is going on, or the daemon is stopping.
     Busy,
     /// It was tried, and it failed.
@@ -396,6 +416,7 @@ impl Refusal {
             kind,
             message: message.into(),
             help: None,
+            retry_after_s: None,
         }
     }
 
@@ -403,6 +424,13 @@ impl Refusal {
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// With the seconds after which it may be tried again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_s = Some(seconds);
         self
     }
 }

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -27,16 +30,21 @@ pub(crate) struct Problem<'a> {
     detail: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_s: Option<u64>,
 }
 
 impl RefusalKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::TooSlow,
+        Self::Unauthorized,
         Self::NotAllowed,
         Self::NotFound,
+        Self::Conflict,
         Self::BadConfig,
+        Self::TooMany,
         Self::Busy,
         Self::Failed,
     ];
@@ -55,8 +63,15 @@ impl RefusalKind {
                 "Request took too long",
                 StatusCode::REQUEST_TIMEOUT,
             ),
+            Self::Unauthorized => ("unauthorized", "Not known", StatusCode::UNAUTHORIZED),
             Self::NotAllowed => ("not-allowed", "Not allowed", StatusCode::FORBIDDEN),
             Self::NotFound => ("not-found", "Not found", StatusCode::NOT_FOUND),
+            Self::Conflict => ("conflict", "In the way", StatusCode::CONFLICT),
+            Self::TooMany => (
+                "too-many",
+                "Too many requests",
+                StatusCode::TOO_MANY_REQUESTS,
+            ),
             Self::BadConfig => (
                 "bad-config",
                 "Configuration has mistakes",
@@ -77,12 +92,20 @@ impl IntoResponse for Refusal {
             status: status.as_u16(),
             detail: self.message.into(),
             help: self.help.map(Cow::from),
+            retry_after_s: self.retry_after_s,
         };
         // Strings and a number: this cannot fail.
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         let mut response = (status, Body::from(body)).into_response();
         let problem = HeaderValue::from_static(MEDIA_TYPE);
-        response.headers_mut().insert(CONTENT_TYPE, problem);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, problem);
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }
@@ -104,6 +127,7 @@ pub(crate) fn read(body: &[u8]) -> Result<Refusal, serde_json::Error> {
         kind,
         message: problem.detail.into_owned(),
         help: problem.help.map(Cow::into_owned),
+        retry_after_s: problem.retry_after_s,
     })
 }
 

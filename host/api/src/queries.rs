@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
+    access::{AuditEntry, KeyInfo, KeyName},
     alert::{Dispatch, DispatchFilter},
+    event::Events,
     health::{ExpectedWork, Metric, Subject},
     incident::{Ending, IncidentId},
     oversight::Approval,
@@ -15,9 +17,10 @@ use prunella_core::{
 };
 
 use crate::{
-    Accepted, ApiError, ChannelTest, DecideCall, ExpectCall, HealCall, HealthDetail, HealthReport,
-    HookCall, MetricHistory, MetricsReport, PauseCall, PauseStatus, Records, Reloaded, ResumeCall,
-    Resumed, Retried, ServiceDetail, StatusReport, UndoCall, Undone,
+    Accepted, AddedKey, ApiError, AuditFilter, ChannelTest, DecideCall, ExpectCall, HealCall,
+    HealthDetail, HealthReport, HookCall, KeyCall, LinkCall, LoginLink, MetricHistory,
+    MetricsReport, PauseCall, PauseStatus, PluginStatus, Records, Reloaded, ReportFormat,
+    ResumeCall, Resumed, Retried, ServiceDetail, StatusReport, UndoCall, Undone,
 };
 
 /// What an answer is.
@@ -73,6 +76,22 @@ pub trait Queries: Send + Sync {
 
     /// One message, by its id or the beginning or end of it.
     fn alert(&self, id: &str) -> Answer<Dispatch>;
+
+    /// Every strategy, and how it stands.
+    fn plugins(&self) -> Answer<Vec<PluginStatus>>;
+
+    /// The report of an incident, by its id or the beginning or end of it.
+    fn report(&self, id: &str, format: ReportFormat) -> Answer<String>;
+
+    /// Orders that were given, newest first.
+    fn audit(&self, filter: &AuditFilter) -> Answer<Vec<AuditEntry>>;
+
+    /// The id of the event that happened last.
+    fn latest_event(&self) -> Answer<u64>;
+
+    /// What happened after the event with this id, oldest first; `limit` events at most are
+    /// looked at.
+    fn events(&self, after: u64, limit: u32) -> Answer<Events>;
 }
 
 /// Orders, which only root may give.
@@ -117,6 +136,19 @@ pub trait Orders: Send + Sync {
     /// Reads the configuration again. A broken one is an error, and the last
     /// good one stays in force.
     fn reload(&self) -> Answer<Reloaded>;
+
+    /// The keys of the web door, by name, also those whose time is over. Changes nothing,
+    /// and is for root alone.
+    fn keys(&self) -> Answer<Vec<KeyInfo>>;
+
+    /// Adds a key to the web door. One whose name is taken is a conflict.
+    fn add_key(&self, call: &KeyCall) -> Answer<AddedKey>;
+
+    /// Revokes a key at once; true when there was one.
+    fn revoke_key(&self, name: &KeyName) -> Answer<bool>;
+
+    /// Makes a link to log in by. Only a daemon can: it keeps it in memory.
+    fn login_link(&self, call: &LinkCall) -> Answer<LoginLink>;
 }
 
 /// Where the steps of a healing go. Cheap to clone.

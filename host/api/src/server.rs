@@ -1,8 +1,9 @@
-//! The daemon's side: two Unix sockets, behind which the [router](crate::routes)
+//! The daemon's side: Unix sockets, behind which the [router](crate::routes)
 //! answers.
 //!
 //! They have a thread and an event loop of their own, so that no healing waits
-//! for them; with nobody connected it sleeps. What bounds them: so many
+//! for them; with nobody connected it sleeps. The web socket has one apart, so that
+//! neither hooks nor commands wait for what comes from the network. What bounds them: so many
 //! connections at once for each socket (more wait in the kernel's queue and are
 //! not refused, so that a hundred hooks at the same moment are all heard), one
 //! request for each, a time and a size for its head and its body, and a time for
@@ -36,12 +37,22 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 
 use crate::{
-    CONTROL_SOCKET, DAEMON_LOCK, STATUS_SOCKET, account, group,
-    routes::{Account, Caller, Door, Limits, router},
+    CONTROL_SOCKET, DAEMON_LOCK, STATUS_SOCKET, WEB_GROUP, WEB_SOCKET, account,
+    gateway::PeerUser,
+    group,
+    rights::Caller,
+    routes::{Account, Door, Limits, Routers, routers},
 };
 
 /// The longest head of a request in bytes.
 const HEAD_BYTES: usize = 64 << 10;
+
+/// Healings that are waited for on the web socket.
+const WEB_HEALS: usize = 4;
+
+/// Threads that answer what comes from the web socket: few, since what they ask, healings
+/// ask too.
+const WEB_THREADS: usize = 8;
 
 /// How to serve. Everything but `run_dir` has a default that fits.
 #[derive(Debug, Clone)]
@@ -50,8 +61,12 @@ pub struct ServeSettings {
     pub run_dir: PathBuf,
     /// Who may read besides root.
     pub status_group: String,
-    /// Connections of one socket at once.
+    /// Who may connect to the web socket besides root.
+    pub web_group: String,
+    /// Connections of one local socket at once.
     pub connections: usize,
+    /// Connections of the web socket at once, streams of events among them.
+    pub web_connections: usize,
     /// Healings that callers wait for at once.
     pub heals: usize,
     /// For a request's head to be complete, and then for its body.
@@ -60,6 +75,8 @@ pub struct ServeSettings {
     pub answer_limit: Duration,
     /// The longest body of a request in bytes.
     pub request_bytes: usize,
+    /// The longest body of a request on the web socket in bytes.
+    pub web_request_bytes: usize,
 }
 
 impl ServeSettings {
@@ -68,13 +85,16 @@ impl ServeSettings {
         Self {
             run_dir: run_dir.into(),
             status_group: "systemd-journal".into(),
+            web_group: WEB_GROUP.into(),
             connections: 32,
+            web_connections: crate::events::STREAMS + 128,
             // Fewer than the connections: however many wait for healings,
             // hooks still get through.
             heals: 8,
             request_limit: Duration::from_secs(5),
             answer_limit: Duration::from_secs(5),
             request_bytes: 1 << 20,
+            web_request_bytes: 64 << 10,
         }
     }
 
@@ -83,6 +103,14 @@ impl ServeSettings {
             heals: self.heals,
             request: self.request_limit,
             bytes: self.request_bytes,
+        }
+    }
+
+    fn web_limits(&self) -> Limits {
+        Limits {
+            heals: WEB_HEALS,
+            request: self.request_limit,
+            bytes: self.web_request_bytes,
         }
     }
 
@@ -125,8 +153,9 @@ impl ServeError {
 pub struct Server {
     /// How long to wait for those who are being answered, once it is to stop.
     stop: watch::Sender<Option<Duration>>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
     sockets: Vec<PathBuf>,
+    web: (PathBuf, String),
     /// Held for as long as the sockets stand.
     _lock: File,
 }
@@ -148,10 +177,23 @@ impl Server {
             }
         }
         self.stop.send_replace(Some(limit));
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread of the control socket had ended in a panic");
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the sockets had ended in a panic");
+            }
+        }
+    }
+
+    /// Gives the web socket to its group, which may have been made meanwhile.
+    pub fn settle_web_group(&self) {
+        let (path, group) = &self.web;
+        let Some(group) = group::number(group) else {
+            return;
+        };
+        let given = chown(path, None, Some(group))
+            .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o660)));
+        if let Err(error) = given {
+            tracing::warn!(%error, socket = %path.display(), "the web socket could not be given to its group");
         }
     }
 }
@@ -162,7 +204,7 @@ impl Drop for Server {
     }
 }
 
-/// Opens both sockets and answers on a thread of its own until the [`Server`] is
+/// Opens the sockets and answers on threads of its own until the [`Server`] is
 /// stopped or dropped.
 ///
 /// A socket file that a killed daemon left behind is replaced; whether one is
@@ -184,45 +226,110 @@ pub fn serve(settings: ServeSettings, door: Door) -> Result<Server, ServeError> 
         Err(error) => return Err(ServeError::io("lock", &lock_path)(error.into())),
     }
 
-    let control_path = dir.join(CONTROL_SOCKET);
-    let status_path = dir.join(STATUS_SOCKET);
-    let readers = group::number(&settings.status_group);
-    let control = bind(&control_path, 0o600, None)?;
-    let status = match readers {
-        Some(group) => bind(&status_path, 0o660, Some(group))?,
-        None => bind(&status_path, 0o600, None)?,
+    let [control_path, status_path, web_path] =
+        [CONTROL_SOCKET, STATUS_SOCKET, WEB_SOCKET].map(|name| dir.join(name));
+    let for_group = |path: &Path, group: &str| match group::number(group) {
+        Some(group) => bind(path, 0o660, Some(group)),
+        None => bind(path, 0o600, None),
     };
+    let control = bind(&control_path, 0o600, None)?;
+    let status = for_group(&status_path, &settings.status_group)?;
+    let web = for_group(&web_path, &settings.web_group)?;
+
+    let (stop, stopped) = watch::channel(None);
+    let Routers {
+        local: local_routes,
+        web: web_routes,
+    } = routers(
+        door,
+        settings.limits(),
+        settings.web_limits(),
+        stopped.clone(),
+    );
+    let answering = |caller| local_routes.clone().layer(Extension(caller));
+    let local = vec![
+        (
+            control,
+            Answers::ToRoot {
+                root: answering(Caller::Root),
+                strangers: answering(Caller::Stranger),
+            },
+        ),
+        (status, Answers::ToAll(answering(Caller::Reader))),
+    ];
+    let web = vec![(web, Answers::ToUsers(web_routes))];
+    let threads = vec![
+        start(
+            ("api", settings.threads(), settings.connections),
+            &settings,
+            local,
+            stopped.clone(),
+        )?,
+        start(
+            ("api-web", WEB_THREADS, settings.web_connections),
+            &settings,
+            web,
+            stopped,
+        )?,
+    ];
+    Ok(Server {
+        stop,
+        threads,
+        sockets: vec![control_path, status_path, web_path.clone()],
+        web: (web_path, settings.web_group),
+        _lock: lock_file,
+    })
+}
+
+/// Answers on a thread of its own, with an event loop of its own.
+fn start(
+    (name, threads, connections): (&'static str, usize, usize),
+    settings: &ServeSettings,
+    sockets: Vec<(StdListener, Answers)>,
+    stopped: watch::Receiver<Option<Duration>>,
+) -> Result<JoinHandle<()>, ServeError> {
+    let dir = &settings.run_dir;
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .max_blocking_threads(settings.threads())
+        .max_blocking_threads(threads)
         .thread_name("request")
         .thread_stack_size(512 << 10)
         // An idle daemon is not woken by threads that wait for more to do.
         .thread_keep_alive(Duration::from_millis(100))
         .build()
         .map_err(ServeError::io("make an event loop for", dir))?;
-    let (control, status) = {
+    let mut server = http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.request_limit)
+        .max_buf_size(HEAD_BYTES)
+        // One request for each connection: none is held by who says nothing.
+        .keep_alive(false)
+        // A connection lasts as long as the work that was asked for on it, so
+        // that the number of connections bounds that work too.
+        .half_close(true);
+    let listening = {
         let _within = runtime.enter();
-        let listener =
-            |listener| UnixListener::from_std(listener).map_err(ServeError::io("listen in", dir));
-        (listener(control)?, listener(status)?)
+        sockets
+            .into_iter()
+            .map(|(listener, answers)| {
+                Ok(Listening {
+                    listener: UnixListener::from_std(listener)
+                        .map_err(ServeError::io("listen in", dir))?,
+                    answers,
+                    slots: Arc::new(Semaphore::new(connections)),
+                    connections,
+                    server: server.clone(),
+                    answer_limit: settings.answer_limit,
+                })
+            })
+            .collect::<Result<Vec<_>, ServeError>>()?
     };
-    let routes = router(door, settings.limits());
-    let (stop, stopped) = watch::channel(None);
-    let thread = thread::Builder::new()
-        .name("api".into())
-        .spawn({
-            let settings = settings.clone();
-            move || run(runtime, &settings, &routes, control, status, stopped)
-        })
-        .map_err(ServeError::io("start a thread for", dir))?;
-    Ok(Server {
-        stop,
-        thread: Some(thread),
-        sockets: vec![control_path, status_path],
-        _lock: lock_file,
-    })
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(move || run(runtime, &listening, stopped))
+        .map_err(ServeError::io("start a thread for", dir))
 }
 
 /// Makes a socket that has its mode and group from its first moment on: it is
@@ -259,64 +366,37 @@ fn bind(path: &Path, mode: u32, group: Option<u32>) -> Result<StdListener, Serve
     Ok(listener)
 }
 
-/// One of the two sockets.
+/// Who is answered by what.
+enum Answers {
+    /// Root, and whoever should not have got here.
+    ToRoot { root: Router, strangers: Router },
+    /// Whoever may connect.
+    ToAll(Router),
+    /// Whoever may connect, by their user where they say no more.
+    ToUsers(Router),
+}
+
+/// One of the sockets.
 struct Listening {
     listener: UnixListener,
-    /// What answers to root, or to readers.
-    routes: Router,
-    /// What answers to whoever should not have got here.
-    for_strangers: Option<Router>,
+    answers: Answers,
     slots: Arc<Semaphore>,
+    connections: usize,
     server: http1::Builder,
     answer_limit: Duration,
 }
 
-fn run(
-    runtime: Runtime,
-    settings: &ServeSettings,
-    routes: &Router,
-    control: UnixListener,
-    status: UnixListener,
-    stopped: watch::Receiver<Option<Duration>>,
-) {
-    let mut server = http1::Builder::new();
-    server
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.request_limit)
-        .max_buf_size(HEAD_BYTES)
-        // One request for each connection: none is held by who says nothing.
-        .keep_alive(false)
-        // A connection lasts as long as the work that was asked for on it, so
-        // that the number of connections bounds that work too.
-        .half_close(true);
-    let answering = |caller| routes.clone().layer(Extension(caller));
-    let listening = |listener, routes, for_strangers| Listening {
-        listener,
-        routes,
-        for_strangers,
-        slots: Arc::new(Semaphore::new(settings.connections)),
-        server: server.clone(),
-        answer_limit: settings.answer_limit,
-    };
-    let control = listening(
-        control,
-        answering(Caller::Root),
-        Some(answering(Caller::Stranger)),
-    );
-    let status = listening(status, answering(Caller::Reader), None);
-    let mut limit = stopped.clone();
+fn run(runtime: Runtime, listening: &[Listening], mut stopped: watch::Receiver<Option<Duration>>) {
     runtime.block_on(async {
-        tokio::join!(control.listen(stopped.clone()), status.listen(stopped));
-        let patience = limit.wait_for(Option::is_some).await;
+        let all = listening.iter().map(|one| one.listen(stopped.clone()));
+        futures_util::future::join_all(all).await;
+        let patience = stopped.wait_for(Option::is_some).await;
         let patience = patience.ok().and_then(|limit| *limit).unwrap_or_default();
-        let all = u32::try_from(settings.connections).unwrap_or(u32::MAX);
-        let answered = async {
-            // Whether they got done or the time ran out makes no difference here.
-            drop(tokio::join!(
-                control.slots.acquire_many(all),
-                status.slots.acquire_many(all)
-            ));
-        };
+        let answered = futures_util::future::join_all(listening.iter().map(|one| {
+            let all = u32::try_from(one.connections).unwrap_or(u32::MAX);
+            one.slots.acquire_many(all)
+        }));
+        // Whether they got done or the time ran out makes no difference here.
         drop(tokio::time::timeout(patience, answered).await);
     });
     // A healing that somebody waited for ends by itself.
@@ -364,13 +444,18 @@ impl Listening {
 
     /// One connection: one request, its answer.
     fn answer(&self, stream: UnixStream) -> impl Future<Output = hyper::Result<()>> + use<> {
-        let routes = match &self.for_strangers {
-            Some(for_strangers) if !peer_may_order(&stream) => for_strangers.clone(),
-            Some(_) => match account_of_peer(&stream) {
-                Some(account) => self.routes.clone().layer(Extension(Account(account))),
-                None => self.routes.clone(),
+        let routes = match &self.answers {
+            Answers::ToRoot { strangers, .. } if !peer_may_order(&stream) => strangers.clone(),
+            Answers::ToRoot { root, .. } => match account_of_peer(&stream) {
+                Some(account) => root.clone().layer(Extension(Account(account))),
+                None => root.clone(),
             },
-            None => self.routes.clone(),
+            Answers::ToAll(routes) => routes.clone(),
+            Answers::ToUsers(routes) => {
+                let peer = rustix::net::sockopt::socket_peercred(&stream).ok();
+                let user = PeerUser(peer.map(|peer| peer.uid.as_raw()));
+                routes.clone().layer(Extension(user))
+            }
         };
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(self.answer_limit));

@@ -3,8 +3,10 @@
 mod alerts;
 mod health;
 mod incidents;
+mod key;
 mod metrics;
 mod plugin;
+mod web;
 
 use std::path::PathBuf;
 
@@ -15,11 +17,13 @@ pub(crate) use self::{
     alerts::{AlertsArgs, AlertsCommand, AlertsListArgs},
     health::{BacktestArgs, HealthArgs, HealthCommand},
     incidents::{AnalyseArgs, ExportArgs, IncidentsArgs, IncidentsCommand},
+    key::{KeyAddArgs, KeyCommand, KeyListArgs, KeyRevokeArgs},
     metrics::{DetectArgs, MetricsArgs, MetricsCommand},
     plugin::{
         Lang, PluginAddArgs, PluginBuildArgs, PluginCommand, PluginInspectArgs, PluginListArgs,
         PluginNewArgs, PluginRemoveArgs, PluginReplayArgs, PluginTestArgs, PluginVerifyArgs,
     },
+    web::{WebCommand, WebDisableArgs, WebEnableArgs, WebLoginArgs},
 };
 
 /// A self-healing engine for Linux hosts.
@@ -204,6 +208,12 @@ pub(crate) enum Command {
     /// Manage strategies, built in and your own
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Manage keys for the API
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Start and stop the web pages and the API for the network, and log in to them
+    #[command(subcommand)]
+    Web(WebCommand),
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),

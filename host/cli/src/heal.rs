@@ -153,7 +153,9 @@ fn to_do(paths: &Paths, id: &IncidentId) -> String {
     let Ok(record) = prunella.ask(|queries| queries.incident(id.as_str())) else {
         return String::new();
     };
-    let report = incidents::report(paths, &prunella, &record);
+    let Ok(report) = incidents::report(paths, &prunella, &record) else {
+        return String::new();
+    };
     let mut text = format!("To do: {}\n", report.to_do);
     let known = ["systemctl status ", "journalctl ", "prunella "];
     for next in &report.next {

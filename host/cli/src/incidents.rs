@@ -6,23 +6,19 @@ use std::{
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
-    time::Duration,
 };
 
 use anstyle::Style;
 use anyhow::Context as _;
 use prunella_config::Config;
 use prunella_core::{
-    Timestamp, UnitName,
+    Timestamp,
     alert::DispatchFilter,
-    capability::PastIncident,
-    health::Subject,
     incident::{EndingKind, IncidentKind},
     summary::{Filter, OutcomeFilter, Summary},
     trail::Record,
 };
-use prunella_report::{HOUR, LOOK_BACK, Plot, Plotted, Report, ReportContext};
-use prunella_report::{Notification, Rendered, Renderer};
+use prunella_report::{Notification, Rendered, Renderer, Report};
 
 use crate::{
     args::{ExportArgs, IncidentsArgs, IncidentsCommand},
@@ -37,9 +33,6 @@ use crate::{
 /// How many are listed, unless told otherwise.
 const LIMIT: u32 = 50;
 
-/// How many earlier incidents of a unit a report counts at most.
-const PAST_LIMIT: u32 = 200;
-
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
     let prunella = Prunella::new(paths);
@@ -51,7 +44,7 @@ pub(crate) fn run(paths: &Paths, args: IncidentsArgs) -> anyhow::Result<Exit> {
         if args.json {
             output::print_json(&record)?;
         } else {
-            let rendered = render(paths, &prunella, &record);
+            let rendered = render(paths, &prunella, &record)?;
             output::print(if args.html {
                 &rendered.html
             } else {
@@ -141,88 +134,28 @@ fn export_to(prunella: &Prunella<'_>, filter: &Filter, out: &mut dyn Write) -> a
 }
 
 /// The hand-over note about one incident.
-fn render(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Rendered {
-    let report = report(paths, prunella, record);
-    Renderer::new(Some(&paths.templates())).render(&Notification::about(report))
+fn render(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> anyhow::Result<Rendered> {
+    let report = report(paths, prunella, record)?;
+    Ok(Renderer::new(Some(&paths.templates())).render(&Notification::about(report)))
 }
 
 /// The report of an incident, as it stands now.
-pub(crate) fn report(paths: &Paths, prunella: &Prunella<'_>, record: &Record) -> Report {
+pub(crate) fn report(
+    paths: &Paths,
+    prunella: &Prunella<'_>,
+    record: &Record,
+) -> anyhow::Result<Report> {
     let config = Config::load(&paths.config).config;
-    let is_out_of_care = config.as_ref().is_some_and(|config| {
-        !config
-            .services
-            .contains_key(&record.incident.detection.unit)
-    });
-    let config = config.unwrap_or_default();
-    let detection = &record.incident.detection;
-    let past = past(prunella, &detection.unit, detection.at);
-    let context = ReportContext {
-        hostname: rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned(),
-        service: config.services.get(&detection.unit),
-        boot_id: prunella_linux::clock::boot_id().ok(),
-        past: &past,
-        now: Some(time::now()),
-        zone: jiff::tz::TimeZone::system(),
-        sudo: output::needs_sudo(),
-    };
-    let mut report = Report::from_record(record, &context).with_plot(plot(prunella, record));
-    if is_out_of_care && (report.needs_people || record.ending.is_none()) {
-        report = report.out_of_care();
-    }
-    report
-}
-
-/// The last hour of what matters most in it; none where nothing is kept of it any more.
-fn plot(prunella: &Prunella<'_>, record: &Record) -> Option<Plot> {
-    let detection = &record.incident.detection;
-    let follows = detection
-        .follows
-        .as_ref()
-        .and_then(|id| prunella.ask(|queries| queries.incident(id.as_str())).ok());
-    let plotted = Plotted::of(record, follows.as_ref())?;
-    let until = plotted.until.min(time::now());
-    let since = until.saturating_sub(HOUR);
-    let subject = Subject::from(detection.unit.clone());
-    let history = prunella
-        .ask(|queries| queries.metric(&subject, plotted.symptom.metric, Some(since), Some(until)))
-        .ok()?;
-    let one = history
-        .series
-        .iter()
-        .find(|one| one.instance == plotted.symptom.instance)?;
-    Plot::new(&plotted, until, &one.points, &jiff::tz::TimeZone::system())
-}
-
-/// The unit's incidents of the week before `at`; none where they cannot be had,
-/// since the report of one does not depend on it.
-fn past(prunella: &Prunella<'_>, unit: &UnitName, at: Timestamp) -> Vec<PastIncident> {
-    let filter = Filter {
-        unit: Some(unit.clone()),
-        since: Some(at.saturating_sub(LOOK_BACK)),
-        until: Some(at.saturating_add(Duration::from_millis(1))),
-        outcome: None,
-        kind: None,
-        limit: Some(PAST_LIMIT),
-    };
-    let found = prunella
-        .ask(|queries| queries.incidents(&filter))
-        .unwrap_or_default();
-    found
-        .into_iter()
-        .filter_map(|incident| {
-            Some(PastIncident {
-                id: incident.id.to_string(),
-                at: incident.at,
-                cause: incident.cause,
-                ended: incident.ended?.as_str().to_owned(),
-                strategy: incident.strategy.map(|strategy| strategy.to_string()),
-            })
-        })
-        .collect()
+    prunella.ask(|queries| {
+        // Tells whether it is the daemon that is asked, before what may be left out.
+        let record = queries.incident(record.incident.id.as_str())?;
+        Ok(prunella_daemon::reports::report(
+            queries,
+            config.as_ref(),
+            &record,
+            output::needs_sudo(),
+        ))
+    })
 }
 
 pub(crate) fn table(incidents: &[Summary], now: Timestamp, width: usize) -> String {

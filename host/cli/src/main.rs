@@ -16,6 +16,7 @@ mod generate;
 mod heal;
 mod health;
 mod incidents;
+mod key;
 mod learn;
 mod logging;
 mod metrics;
@@ -35,6 +36,8 @@ mod time;
 mod timeline;
 mod undo;
 mod uninstall;
+mod web;
+mod web_service;
 
 use std::process::ExitCode;
 
@@ -88,6 +91,8 @@ fn run(paths: &Paths, command: Command) -> anyhow::Result<ExitCode> {
         Command::Resume(args) => pause::run_resume(paths, &args),
         Command::Reload(_) => config::reload(paths),
         Command::Plugin(command) => plugin::run(paths, &command),
+        Command::Key(command) => key::run(paths, command),
+        Command::Web(command) => web::run(paths, command),
         Command::Config(ConfigCommand::Check(_)) => config::check(paths),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

@@ -317,7 +317,7 @@ fn compile_builtins(paths: &Paths, report: &mut Changes) -> anyhow::Result<()> {
 }
 
 /// The binary that the units shall run.
-fn binary(given: Option<&Path>) -> anyhow::Result<PathBuf> {
+pub(crate) fn binary(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     let path = match given {
         Some(path) => path.to_owned(),
         None => env::current_exe().context("cannot find out where this binary is")?,
@@ -347,7 +347,7 @@ fn command(binary: &Path, paths: &Paths) -> anyhow::Result<String> {
 
 /// A path as it stands in a unit file. One that would need quoting there is
 /// refused: it would need it in a dozen other places as well.
-fn quoted(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn quoted(path: &Path) -> anyhow::Result<String> {
     let plain = path.to_str().filter(|text| {
         text.starts_with('/')
             && text
@@ -389,12 +389,17 @@ fn unit(template: &str, command: &str, paths: &Paths) -> String {
         "Environment=SQLITE_TMPDIR={}",
         paths.state.display()
     ));
-    if group_exists("systemd-journal") {
-        folders.push(
-            "# So that the status socket can be given to this group.\n\
-             SupplementaryGroups=systemd-journal"
-                .to_owned(),
-        );
+    let groups = ["systemd-journal", prunella_api::WEB_GROUP];
+    let groups: Vec<&str> = groups
+        .into_iter()
+        .filter(|name| group_exists(name))
+        .collect();
+    if !groups.is_empty() {
+        folders.push(format!(
+            "# So that the status socket and the web socket can be given to their groups.\n\
+             SupplementaryGroups={}",
+            groups.join(" ")
+        ));
     }
     let hardening = HARDENING.replace("@FOLDERS@", &folders.join("\n"));
     template
@@ -404,7 +409,7 @@ fn unit(template: &str, command: &str, paths: &Paths) -> String {
 }
 
 /// A unit that names a group that does not exist would not start.
-fn group_exists(name: &str) -> bool {
+pub(crate) fn group_exists(name: &str) -> bool {
     Command::new("getent")
         .args(["group", name])
         .output()

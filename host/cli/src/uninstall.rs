@@ -27,16 +27,17 @@ use crate::{
     output::{self, FAIR},
     paths::{CACHE, Paths, RUN},
     setup::UNITS,
-    systemctl,
+    systemctl, web_service,
 };
 
 /// How long one look at a unit may take.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// What in the configuration folder is Prunella's, beside `services.d`.
-fn of_configuration(paths: &Paths) -> [PathBuf; 5] {
+fn of_configuration(paths: &Paths) -> [PathBuf; 6] {
     [
         paths.main_file(),
+        paths.config.join("web.toml"),
         paths.kill_switch(),
         paths.plugins(),
         paths.keys(),
@@ -157,6 +158,7 @@ fn stop(changes: &mut Changes) -> anyhow::Result<()> {
     if !systemctl::booted() {
         return Ok(());
     }
+    web_service::stop(changes)?;
     for unit in ["prunella.service", "prunella-sweep.timer"] {
         let enabled = systemctl::says(&["is-enabled", unit]);
         if enabled || systemctl::says(&["is-active", unit]) {
@@ -187,7 +189,8 @@ fn stop(changes: &mut Changes) -> anyhow::Result<()> {
 
 /// Removes Prunella's units and the drop-ins that call its hook.
 fn unit_files(changes: &mut Changes, args: &UninstallArgs) -> anyhow::Result<()> {
-    for (name, _) in UNITS {
+    let names = UNITS.map(|(name, _)| name);
+    for name in names.into_iter().chain([web_service::UNIT]) {
         let path = args.place.unit_dir.join(name);
         match files::look(&path, "")? {
             Found::Nothing => {}

@@ -115,6 +115,7 @@ mod tests;
 mod together;
 mod usable;
 mod value;
+pub mod web;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 

@@ -4,7 +4,7 @@
 //! between strategies and a host ([`capability`], [`argument`]), what a strategy may do
 //! ([`policy`], [`authority`], [`protected`]), what an operator declared ([`service`],
 //! [`remedy`]), what
-//! happened ([`incident`], [`trail`]), what was made of it
+//! happened ([`incident`], [`trail`], [`event`]), who may ask for what ([`access`]), what was made of it
 //! ([`diagnosis`], [`analyst`]), how much healing a service gets ([`budget`]), how
 //! much a strategy may keep ([`state`]), what bytes are known by ([`hash`]) times
 //! ([`time`]) and lengths of time in JSON ([`span`]).
@@ -12,6 +12,7 @@
 //! Other crates of the host depend on this one; it depends on none of them, and
 //! it performs no I/O.
 
+pub mod access;
 pub mod alert;
 pub mod analyst;
 pub mod argument;
@@ -22,6 +23,7 @@ pub mod cause;
 pub mod contract;
 pub mod diagnosis;
 pub mod duration;
+pub mod event;
 pub mod failure;
 pub mod glob;
 pub mod hash;

@@ -24,6 +24,10 @@ pub struct Filter {
     /// Only those of this kind.
     #[serde(default)]
     pub kind: Option<IncidentKind>,
+    /// Only those that come after this one in a list with the newest first; none, when it is
+    /// not known.
+    #[serde(default)]
+    pub before: Option<IncidentId>,
     /// At most so many.
     pub limit: Option<u32>,
 }

@@ -6,13 +6,14 @@ use std::{
 };
 
 use prunella_api::{
-    Accepted, Answer, ChannelTest, DaemonInfo, DecideCall, ExpectCall, HealCall, HookCall, Orders,
-    PauseCall, PauseStatus, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
-    UndoCall, Undone,
+    Accepted, AddedKey, Answer, ChannelTest, DaemonInfo, DecideCall, ExpectCall, HealCall,
+    HookCall, KeyCall, LinkCall, LoginLink, Orders, PauseCall, PauseStatus, Refusal, RefusalKind,
+    Reloaded, ResumeCall, Resumed, Retried, Steps, UndoCall, Undone,
 };
 use prunella_config::Config;
 use prunella_core::{
     ChannelName, UnitName,
+    access::{KeyInfo, KeyName},
     capability::UnitStatus,
     health::{ExpectedWork, Health},
     incident::{DetectedBy, Detection, Ending, IncidentId},
@@ -26,7 +27,9 @@ use crate::{
     DaemonError, access, alerts, approvals, clock,
     detection::{degraded, detection, ordered},
     error::may_heal,
-    expected, pauses,
+    expected,
+    gate::DaemonGate,
+    keys, pauses,
     queries::{InForce, LocalQueries},
     reload,
     sampler::Sampler,
@@ -103,11 +106,12 @@ impl InForce for Daemon {
 /// Carries out what the daemon is ordered.
 pub(crate) struct DaemonOrders {
     daemon: Arc<Daemon>,
+    gate: Arc<DaemonGate>,
 }
 
 impl DaemonOrders {
-    pub(crate) fn new(daemon: Arc<Daemon>) -> Self {
-        Self { daemon }
+    pub(crate) fn new(daemon: Arc<Daemon>, gate: Arc<DaemonGate>) -> Self {
+        Self { daemon, gate }
     }
 
     fn unit(&self, unit: &UnitName) -> Answer<UnitStatus> {
@@ -247,6 +251,34 @@ impl Orders for DaemonOrders {
             .help("systemctl reload prunella.service")
         })?;
         alerts::test(&self.daemon.paths, settings)
+    }
+
+    fn keys(&self) -> Answer<Vec<KeyInfo>> {
+        Ok(self.store()?.keys().map_err(failed)?)
+    }
+
+    fn add_key(&self, call: &KeyCall) -> Answer<AddedKey> {
+        let config = self.daemon.assembly.healer.config();
+        let added = keys::add(self.store()?, &config, call)?;
+        tracing::info!(
+            "a key for {} was added by {}: {}",
+            added.info.role,
+            added.info.created_by,
+            added.info.name
+        );
+        Ok(added)
+    }
+
+    fn revoke_key(&self, name: &KeyName) -> Answer<bool> {
+        let was = keys::revoke(self.store()?, name)?;
+        if was {
+            tracing::info!("the key {name} was revoked");
+        }
+        Ok(was)
+    }
+
+    fn login_link(&self, call: &LinkCall) -> Answer<LoginLink> {
+        self.gate.link(call)
     }
 
     fn reload(&self) -> Answer<Reloaded> {

@@ -9,12 +9,12 @@
 //! | [`host_check`] | what of the configuration does not fit this host |
 //! | `health`, `sampler`, `measured`, `observed` | how services and host are, what is measured of them, and who may ask |
 //! | [`configuration`], `loading`, [`assembly`] | the configuration, strategies, and a healer with all that it needs |
-//! | `access`, `incidents`, `pauses`, `expected`, `approvals` | what is looked up and written in the store |
+//! | `access`, `incidents`, `pauses`, `expected`, `approvals`, `keys`, [`reports`] | what is looked up and written in the store |
 //! | `detection`, `restart_loops`, `probes`, `disks`, [`notifier`], `retention`, `overview` | one task each |
 //! | `alerts`, [`backtest`] | what was told; what limits would have made of what was recorded |
 //! | [`hook`], [`sweep`], [`heal`] | healing in a process of its own |
 //! | `queries`, `orders` | what anybody may ask for, answered here |
-//! | `shared`, `kill_switch`, `reload`, `handler`, `run` | the daemon: its state, its threads, its answers, its loop |
+//! | `shared`, `kill_switch`, `reload`, `gate`, `handler`, `run` | the daemon: its state, its threads, its answers, its loop |
 //!
 //! Nothing here prints: a front end asks, and shows what is answered.
 
@@ -31,12 +31,14 @@ pub mod drop_ins;
 mod error;
 mod expected;
 pub mod files;
+mod gate;
 mod handler;
 pub mod heal;
 mod health;
 pub mod hook;
 pub mod host_check;
 mod incidents;
+mod keys;
 mod kill_switch;
 mod loading;
 mod measured;
@@ -51,6 +53,7 @@ pub mod plugins;
 mod probes;
 mod queries;
 mod reload;
+pub mod reports;
 mod restart_loops;
 mod retention;
 mod run;

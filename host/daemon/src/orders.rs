@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use prunella_api::{
-    Accepted, Answer, ApiError, ChannelTest, DecideCall, ExpectCall, HealCall, HookCall, Orders,
-    PauseCall, PauseStatus, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, Steps,
-    UndoCall, Undone,
+    Accepted, AddedKey, Answer, ApiError, ChannelTest, DecideCall, ExpectCall, HealCall, HookCall,
+    KeyCall, LinkCall, LoginLink, Orders, PauseCall, PauseStatus, Refusal, RefusalKind, Reloaded,
+    ResumeCall, Resumed, Retried, Steps, UndoCall, Undone,
 };
 use prunella_core::{
     ChannelName, UnitName,
+    access::{KeyInfo, KeyName},
     health::ExpectedWork,
     incident::{Ending, Incident, IncidentId},
     oversight::Approval,
@@ -18,7 +19,7 @@ use prunella_healer::Observer;
 
 use crate::{
     DaemonError, Paths, access::open_store, alerts, approvals, clock, configuration::load_config,
-    expected, heal, hook, notifier, pauses, undo,
+    expected, heal, hook, keys, notifier, pauses, undo,
 };
 
 /// Carries orders out in this process.
@@ -89,6 +90,28 @@ impl Orders for LocalOrders {
     fn test_channel(&self, channel: &ChannelName) -> Answer<ChannelTest> {
         let config = load_config(&self.paths).map_err(DaemonError::from)?;
         alerts::test(&self.paths, alerts::channel(&config, channel)?)
+    }
+
+    fn keys(&self) -> Answer<Vec<KeyInfo>> {
+        open_store(&self.paths)?.keys().map_err(failed)
+    }
+
+    fn add_key(&self, call: &KeyCall) -> Answer<AddedKey> {
+        let config = load_config(&self.paths).map_err(DaemonError::from)?;
+        keys::add(&open_store(&self.paths)?, &config, call)
+    }
+
+    fn revoke_key(&self, name: &KeyName) -> Answer<bool> {
+        keys::revoke(&open_store(&self.paths)?, name)
+    }
+
+    fn login_link(&self, _: &LinkCall) -> Answer<LoginLink> {
+        Err(Refusal::new(
+            RefusalKind::Failed,
+            "no daemon is running, so nobody can log in",
+        )
+        .help("start it with `systemctl start prunella.service`")
+        .into())
     }
 
     fn reload(&self) -> Answer<Reloaded> {

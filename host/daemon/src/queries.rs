@@ -9,13 +9,16 @@ use std::{
 
 use prunella_analysis::HostAnalyst;
 use prunella_api::{
-    Answer, DaemonInfo, HealthDetail, HealthReport, MetricHistory, MetricsReport, Queries, Records,
-    Refusal, RefusalKind, SeenHealth, ServiceDetail, ServiceStatus, StatusReport,
+    Answer, AuditFilter, DaemonInfo, HealthDetail, HealthReport, MetricHistory, MetricsReport,
+    PluginStatus, Queries, Records, Refusal, RefusalKind, ReportFormat, SeenHealth, ServiceDetail,
+    ServiceStatus, StatusReport,
 };
 use prunella_config::Config;
 use prunella_core::{
     ChannelName, Timestamp, UnitName,
+    access::AuditEntry,
     alert::{Dispatch, DispatchFilter, DispatchState},
+    event::Events,
     health::{ExpectedWork, Health, HealthState, Metric, Subject},
     oversight::Approval,
     statistics::StrategyStatistics,
@@ -28,7 +31,7 @@ use prunella_store::{Store, StoreError};
 
 use crate::{
     DaemonError, Paths, access, alerts, clock, configuration, incidents, measured, overview,
-    sampler::Sampler,
+    plugins, reports, sampler::Sampler,
 };
 
 /// How long one look at a unit may take.
@@ -45,6 +48,12 @@ const TRANSITIONS: u32 = 20;
 
 /// The most that are listed.
 const MOST_TRANSITIONS: u32 = 1_000;
+
+/// Orders that are listed, unless told otherwise.
+const AUDITED: u32 = 100;
+
+/// The most that are listed.
+const MOST_AUDITED: u32 = 1_000;
 
 /// What is in force, by whoever answers.
 pub(crate) trait InForce: Send + Sync {
@@ -81,6 +90,8 @@ pub struct LocalQueries {
     in_force: Arc<dyn InForce>,
     /// Absent when nothing has happened yet.
     store: Result<Option<Arc<Store>>, Refusal>,
+    /// How strategies stood, by the configuration of then.
+    plugins: Mutex<Option<(Arc<Config>, Vec<PluginStatus>)>>,
 }
 
 impl LocalQueries {
@@ -95,6 +106,7 @@ impl LocalQueries {
             paths,
             in_force,
             store,
+            plugins: Mutex::default(),
         }
     }
 
@@ -120,6 +132,7 @@ impl LocalQueries {
                 linux: Mutex::default(),
             }),
             store,
+            plugins: Mutex::default(),
         })
     }
 
@@ -404,6 +417,49 @@ impl Queries for LocalQueries {
     fn alerts(&self, filter: &DispatchFilter) -> Answer<Vec<Dispatch>> {
         Ok(self
             .read(|store| store.dispatches(filter))?
+            .unwrap_or_default())
+    }
+
+    fn plugins(&self) -> Answer<Vec<PluginStatus>> {
+        let config = self.in_force.config();
+        let mut last = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        // Loading every strategy takes its time, and only a new configuration changes what
+        // comes of it.
+        if let Some((of, listed)) = &*last
+            && Arc::ptr_eq(of, &config)
+        {
+            return Ok(listed.clone());
+        }
+        let listed: Vec<PluginStatus> = plugins::all(&self.paths, &config)?
+            .into_iter()
+            .map(PluginStatus::from)
+            .collect();
+        *last = Some((config, listed.clone()));
+        Ok(listed)
+    }
+
+    fn report(&self, id: &str, format: ReportFormat) -> Answer<String> {
+        let record = self.incident(id)?;
+        let config = self.in_force.config();
+        // Whoever reads it is not root, as far as is known.
+        let report = reports::report(self, Some(&config), &record, true);
+        reports::written(&self.paths, report, format)
+    }
+
+    fn audit(&self, filter: &AuditFilter) -> Answer<Vec<AuditEntry>> {
+        let limit = filter.limit.unwrap_or(AUDITED).min(MOST_AUDITED);
+        Ok(self
+            .read(|store| store.audit(filter.before, limit))?
+            .unwrap_or_default())
+    }
+
+    fn latest_event(&self) -> Answer<u64> {
+        Ok(self.read(Store::latest_event)?.unwrap_or_default())
+    }
+
+    fn events(&self, after: u64, limit: u32) -> Answer<Events> {
+        Ok(self
+            .read(|store| store.events(after, limit))?
             .unwrap_or_default())
     }
 

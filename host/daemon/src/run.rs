@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use prunella_api::{Door, ServeSettings, serve};
+use prunella_api::{Door, News, ServeSettings, serve};
 use prunella_core::{
     UnitName,
     health::{Health, HealthState},
@@ -35,6 +35,7 @@ use crate::{
     configuration::{UsableConfig, load_usable, lost_services, not_healed},
     detection::{degraded, down_in_care},
     explained,
+    gate::DaemonGate,
     handler::{DaemonOrders, queries},
     health::{HealthBook, HealthNews},
     host_check, kill_switch,
@@ -120,13 +121,7 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     }
 
     signals(events.clone())?;
-    let server = serve(
-        ServeSettings::new(&paths.run),
-        Door {
-            queries: Arc::new(queries(&daemon)),
-            orders: Arc::new(DaemonOrders::new(Arc::clone(&daemon))),
-        },
-    )?;
+    let server = serve(ServeSettings::new(&paths.run), door(&daemon))?;
     // What an earlier daemon or hook left behind comes before what fails now:
     // its incidents are the ones that later signals belong to.
     let taken = daemon.scheduler.take_up();
@@ -200,6 +195,8 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
             }
             Ok(Event::Reloaded(result, asked)) => {
                 let is_new = result.is_ok();
+                // Whoever waits for the reload may connect as soon as it is answered.
+                server.settle_web_group();
                 reloaded(&daemon, &watcher, result, asked);
                 if is_new {
                     check_host(&daemon);
@@ -248,6 +245,23 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         notifier.stop(STOP_GRACE);
     }
     Ok(())
+}
+
+/// Who answers on the sockets.
+fn door(daemon: &Arc<Daemon>) -> Door {
+    let store = daemon.assembly.store.clone();
+    let news = News::default();
+    if let Some(store) = &store {
+        let news = news.clone();
+        store.when_written(move || news.tell());
+    }
+    let gate = Arc::new(DaemonGate::new(store));
+    Door {
+        queries: Arc::new(queries(daemon)),
+        orders: Arc::new(DaemonOrders::new(Arc::clone(daemon), Arc::clone(&gate))),
+        gate,
+        news,
+    }
 }
 
 /// Logs what of the configuration does not fit this host. Apart: nobody waits for it.

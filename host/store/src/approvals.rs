@@ -6,7 +6,7 @@ use prunella_core::{
     oversight::{Approval, ApprovalState, Proposal},
     remedy::Plan,
 };
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::{
     Store, StoreError,
@@ -96,6 +96,17 @@ fn approval(row: &Row<'_>) -> rusqlite::Result<Approval> {
             .map(|plan| json(8, &plan))
             .transpose()?,
     })
+}
+
+/// The one with this id.
+pub(crate) fn approval_by_id(
+    connection: &Connection,
+    id: &str,
+) -> rusqlite::Result<Option<Approval>> {
+    connection
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM approvals WHERE id = ?1"))?
+        .query_row([id], approval)
+        .optional()
 }
 
 fn set_state(

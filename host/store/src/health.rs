@@ -5,7 +5,7 @@ use prunella_core::{
     budget::Moment,
     health::{Health, HealthState, Subject, Transition},
 };
-use rusqlite::{Row, params, types::Type};
+use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
 
 use crate::{
     Store, StoreError,
@@ -111,6 +111,20 @@ impl Store {
                 .collect()
         })
     }
+}
+
+/// The change at one place of their order.
+pub(crate) fn transition_at(
+    connection: &Connection,
+    seq: i64,
+) -> rusqlite::Result<Option<Transition>> {
+    connection
+        .prepare_cached(
+            "SELECT subject, at_ms, from_state, to_state, evidence, symptom
+             FROM health_transitions WHERE seq = ?1",
+        )?
+        .query_row([seq], transition)
+        .optional()
 }
 
 fn transition(row: &Row<'_>) -> rusqlite::Result<Transition> {

@@ -10,8 +10,8 @@ use prunella_core::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, Transaction};
 
-pub(crate) use self::queries::kind;
 pub use self::queries::{Due, Found, LatestEnd};
+pub(crate) use self::queries::{entry, kind, summary_of};
 use crate::{
     Durable, Store, StoreError, WriteError, approvals,
     cached::Cached as _,

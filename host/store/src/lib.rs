@@ -29,6 +29,7 @@
 //! The healing budget goes through the [`Ledger`], which still
 //! works when the store does not.
 
+mod access;
 mod applied;
 mod approvals;
 mod attempts;
@@ -38,6 +39,7 @@ mod connect;
 mod connection;
 mod error;
 mod error_budgets;
+mod events;
 mod expected;
 mod file;
 mod healings;
@@ -62,7 +64,7 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -106,6 +108,8 @@ pub struct Store {
     writer: Mutex<Writer>,
     trouble: Trouble,
     backlog: Backlog,
+    /// Whom to wake when something was written.
+    written: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// What becomes of it when there is trouble.
@@ -162,6 +166,15 @@ impl Store {
             writer: Mutex::new(Writer { file, failed: None }),
             trouble: Trouble::default(),
             backlog: Backlog::default(),
+            written: OnceLock::new(),
+        }
+    }
+
+    /// Has `wake` called after each write of this process, by the thread that wrote: it must
+    /// be quick. The first who asks for it gets it.
+    pub fn when_written(&self, wake: impl Fn() + Send + Sync + 'static) {
+        if self.written.set(Box::new(wake)).is_err() {
+            tracing::debug!("somebody is woken by the store already");
         }
     }
 
@@ -324,6 +337,11 @@ impl Store {
         let result = self.note(result);
         if result.is_ok() && self.is_behind() {
             self.catch_up();
+        }
+        if result.is_ok()
+            && let Some(wake) = self.written.get()
+        {
+            wake();
         }
         result
     }

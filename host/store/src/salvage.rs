@@ -12,9 +12,11 @@ use crate::{connect::open_damaged, error::chain};
 /// A lost pause would heal what an operator wanted left alone; lost expected work would
 /// tell of what is expected; a lost healing
 /// would be one too many; a lost open incident would end without a word, and so
-/// would a lost message.
+/// would a lost message. Sessions are not taken over: people log in again.
 const WANTED: &[(&str, &str)] = &[
     ("pauses", "TRUE"),
+    ("api_keys", "TRUE"),
+    ("audit", "TRUE"),
     ("expected_work", "TRUE"),
     ("boots", "TRUE"),
     ("healings", "TRUE"),

@@ -339,6 +339,88 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (unit, name, target)
     ) STRICT, WITHOUT ROWID;
     ",
+    // 16: keys and sessions of the web door, orders, and the order of all that happens.
+    "
+    CREATE TABLE api_keys (
+        name       TEXT PRIMARY KEY,
+        -- SHA-256 of the key, in hexadecimal.
+        hash       TEXT NOT NULL UNIQUE,
+        role       TEXT NOT NULL,
+        unit       TEXT,
+        created_ms INTEGER NOT NULL,
+        created_by TEXT NOT NULL,
+        expires_ms INTEGER,
+        used_ms    INTEGER
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE api_sessions (
+        -- SHA-256 of the secret that the cookie has, in hexadecimal.
+        hash       TEXT PRIMARY KEY,
+        name       TEXT NOT NULL,
+        role       TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE audit (
+        seq     INTEGER PRIMARY KEY,
+        at_ms   INTEGER NOT NULL,
+        by_whom TEXT NOT NULL,
+        via     TEXT NOT NULL,
+        method  TEXT NOT NULL,
+        address TEXT NOT NULL,
+        status  INTEGER NOT NULL,
+        peer    TEXT,
+        -- The beginning of what came with it.
+        body    TEXT
+    ) STRICT;
+
+    -- What happened, by name: what is told of it is read when it is asked for.
+    CREATE TABLE events (
+        -- Begins at the time at which the store was made, in milliseconds: so it grows over
+        -- the loss of a store, too.
+        seq     INTEGER PRIMARY KEY,
+        kind    TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        number  INTEGER
+    ) STRICT;
+    INSERT INTO events (seq, kind, subject)
+        VALUES (CAST(unixepoch('subsec') * 1000 AS INTEGER), 'began', '');
+    CREATE TRIGGER events_kept AFTER INSERT ON events BEGIN
+        DELETE FROM events WHERE seq <= NEW.seq - 10000;
+    END;
+    CREATE TRIGGER event_of_step AFTER INSERT ON steps BEGIN
+        INSERT INTO events (kind, subject, number) VALUES ('step', NEW.incident, NEW.number);
+    END;
+    CREATE TRIGGER event_of_incident AFTER INSERT ON incidents BEGIN
+        INSERT INTO events (kind, subject) VALUES ('incident', NEW.id);
+    END;
+    CREATE TRIGGER event_of_outcome AFTER UPDATE OF ended, people_asked ON incidents
+        WHEN NEW.ended IS NOT OLD.ended OR NEW.people_asked IS NOT OLD.people_asked
+    BEGIN
+        INSERT INTO events (kind, subject) VALUES ('incident', NEW.id);
+    END;
+    CREATE TRIGGER event_of_health AFTER INSERT ON health_transitions BEGIN
+        INSERT INTO events (kind, subject, number) VALUES ('health', NEW.subject, NEW.seq);
+    END;
+    CREATE TRIGGER event_of_alert AFTER INSERT ON alerts BEGIN
+        INSERT INTO events (kind, subject, number) VALUES ('alert', NEW.unit, NEW.seq);
+    END;
+    CREATE TRIGGER event_of_question AFTER INSERT ON approvals BEGIN
+        INSERT INTO events (kind, subject) VALUES ('approval', NEW.id);
+    END;
+    CREATE TRIGGER event_of_decision AFTER UPDATE OF state ON approvals
+        WHEN NEW.state <> OLD.state
+    BEGIN
+        INSERT INTO events (kind, subject) VALUES ('approval', NEW.id);
+    END;
+    CREATE TRIGGER event_of_pause AFTER INSERT ON pauses BEGIN
+        INSERT INTO events (kind, subject, number) VALUES ('pause', NEW.unit, 1);
+    END;
+    CREATE TRIGGER event_of_resume AFTER DELETE ON pauses BEGIN
+        INSERT INTO events (kind, subject, number) VALUES ('pause', OLD.unit, 0);
+    END;
+    ",
 ];
 
 /// The version of a store that this program has just written.

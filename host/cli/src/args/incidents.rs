@@ -121,6 +121,7 @@ impl WhichIncidents {
             until: self.until,
             outcome: self.outcome.map(Outcome::filter),
             kind: self.kind.map(Kind::of),
+            before: None,
             limit,
         })
     }

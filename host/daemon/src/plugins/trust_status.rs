@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use prunella_api::AwaitingGrant;
+use prunella_api::{AwaitingGrant, GrantedAct, PluginStatus};
 use prunella_bundle::{Builtin, builtins};
 use prunella_config::{Config, Diagnostic, StrategySettings};
 use prunella_core::{
@@ -27,6 +27,16 @@ pub enum State {
     AwaitingGrant,
     /// It does not load.
     Refused,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::AwaitingGrant => "awaiting-grant",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// One strategy, as `prunella plugin list --json` has it.
@@ -59,6 +69,32 @@ pub struct Listed {
 pub struct Granted {
     pub what: String,
     pub on: Vec<String>,
+}
+
+impl From<Listed> for PluginStatus {
+    fn from(listed: Listed) -> Self {
+        Self {
+            name: listed.name,
+            source: listed.source,
+            state: listed.state.as_str().to_owned(),
+            version: listed.version,
+            signature: listed.signature,
+            sha256: listed.sha256,
+            granted: listed
+                .granted
+                .into_iter()
+                .map(|Granted { what, on }| GrantedAct { what, on })
+                .collect(),
+            imports: listed.imports,
+            not_granted: listed
+                .not_granted
+                .iter()
+                .map(|act| act.name().to_owned())
+                .collect(),
+            why: listed.why,
+            declared_at: listed.declared_at,
+        }
+    }
 }
 
 /// Every strategy there is: the built-in ones, and the configured ones by name.

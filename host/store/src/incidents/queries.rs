@@ -140,19 +140,46 @@ fn steps(connection: &Connection, id: &IncidentId) -> rusqlite::Result<(Vec<Entr
              WHERE incident = ?1 ORDER BY number",
         )?
         .query_map([id.as_str()], |row| {
-            let step: String = row.get(4)?;
-            bytes += step.len();
-            Ok(Entry {
-                incident: id.clone(),
-                number: row.get(0)?,
-                at: from_ms(row.get(1)?),
-                monotonic: Monotonic::from_micros(from_integer(row.get(2)?)),
-                attempt: row.get(3)?,
-                step: json(4, &step)?,
-            })
+            bytes += row.get_ref(4)?.as_str()?.len();
+            step(row, id)
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     Ok((steps, bytes))
+}
+
+fn step(row: &Row<'_>, id: &IncidentId) -> rusqlite::Result<Entry> {
+    let step: String = row.get(4)?;
+    Ok(Entry {
+        incident: id.clone(),
+        number: row.get(0)?,
+        at: from_ms(row.get(1)?),
+        monotonic: Monotonic::from_micros(from_integer(row.get(2)?)),
+        attempt: row.get(3)?,
+        step: json(4, &step)?,
+    })
+}
+
+/// One step of an incident.
+pub(crate) fn entry(
+    connection: &Connection,
+    id: &IncidentId,
+    number: i64,
+) -> rusqlite::Result<Option<Entry>> {
+    connection
+        .prepare_cached(
+            "SELECT number, at_ms, monotonic, attempt, step FROM steps
+             WHERE incident = ?1 AND number = ?2",
+        )?
+        .query_row(rusqlite::params![id.as_str(), number], |row| step(row, id))
+        .optional()
+}
+
+/// One incident in a line.
+pub(crate) fn summary_of(connection: &Connection, id: &str) -> rusqlite::Result<Option<Summary>> {
+    connection
+        .prepare_cached(&format!("SELECT {SUMMARY} FROM incidents WHERE id = ?1"))?
+        .query_row([id], summary)
+        .optional()
 }
 
 /// A filter as SQL, without its limit.
@@ -170,6 +197,10 @@ fn conditions(filter: &Filter) -> (String, Vec<Value>) {
     if let Some(until) = filter.until {
         conditions.push("at_ms < ?");
         values.push(to_ms(until).into());
+    }
+    if let Some(before) = &filter.before {
+        conditions.push("(at_ms, seq) < (SELECT at_ms, seq FROM incidents WHERE id = ?)");
+        values.push(before.as_str().to_owned().into());
     }
     if let Some(outcome) = filter.outcome {
         conditions.push("outcome = ?");

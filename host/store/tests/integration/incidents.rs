@@ -341,6 +341,8 @@ fn five() -> (tempfile::TempDir, Store) {
 #[rstest]
 #[case::all(Filter::default(), &[5, 4, 3, 2, 1])]
 #[case::newest(Filter { limit: Some(2), ..Filter::default() }, &[5, 4])]
+#[case::before(Filter { before: Some(incident("web.service", 3, 3_000).id), limit: Some(1), ..Filter::default() }, &[2])]
+#[case::before_nothing(Filter { before: Some(IncidentId::from_text("other")), ..Filter::default() }, &[])]
 #[case::unit(Filter { unit: Some(unit("web.service")), ..Filter::default() }, &[3, 2, 1])]
 #[case::since(Filter { since: Some(ms(4_000)), ..Filter::default() }, &[5, 4])]
 #[case::until(Filter { until: Some(ms(2_000)), ..Filter::default() }, &[1])]

@@ -1,7 +1,9 @@
 //! Integration tests: one program, so that only one is linked.
 
+mod access;
 mod approvals;
 mod common;
+mod events;
 mod health;
 mod incidents;
 mod ledger;

@@ -3,6 +3,7 @@
 mod ahead;
 mod alerts;
 mod analysis;
+mod api;
 mod backtest;
 mod budget;
 mod compared;
@@ -63,3 +64,4 @@ mod systemd;
 mod told;
 mod versions;
 mod web;
+mod web_pages;

@@ -6,6 +6,8 @@
     reason = "the helpers of a test may panic as the test itself may"
 )]
 
+mod web;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
@@ -22,16 +24,19 @@ use std::{
 };
 
 use prunella_api::{
-    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, Client, DayCount, DecideCall, Door,
-    ExpectCall, HealCall, HealthDetail, HealthReport, HookCall, HostOverview, InstanceHistory,
-    LatestValue, MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries,
-    Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET,
+    Accepted, AddedKey, Answer, ApiError, AuditFilter, CONTROL_SOCKET, ChannelTest, Client,
+    DayCount, DecideCall, Door, ExpectCall, HealCall, HealthDetail, HealthReport, HookCall,
+    HostOverview, InstanceHistory, KeyCall, LatestValue, LinkCall, LoginLink, MetricHistory,
+    MetricsReport, Monitor, News, Orders, PauseCall, PauseStatus, PluginStatus, Queries, Records,
+    Refusal, RefusalKind, Reloaded, ReportFormat, ResumeCall, Resumed, Retried, STATUS_SOCKET,
     SeenHealth, ServeError, ServeSettings, Server, ServiceDetail, StatusReport, Steps, UndoCall,
     Undone, serve,
 };
 use prunella_core::{
     ChannelName, Monotonic, StrategyName, Timestamp, UnitName,
+    access::{AuditEntry, KeyInfo, KeyName},
     alert::{Dispatch, DispatchFilter},
+    event::{Event, Events},
     health::{ExpectedWork, Health, HealthState, Metric, Point, Series, Subject},
     incident::{DetectedBy, Detection, Ending, Incident, IncidentId},
     oversight::{Approval, ApprovalState, Proposal},
@@ -47,6 +52,12 @@ struct Fixed {
     asked: Mutex<Sender<String>>,
     /// A healing ends when something comes through here.
     go_on: Mutex<Receiver<()>>,
+    /// What happened.
+    events: Mutex<Vec<Event>>,
+    /// Orders that were written down.
+    orders: Mutex<Vec<AuditEntry>>,
+    /// Whether the link was used, and the session's hash.
+    session: Mutex<Option<String>>,
 }
 
 impl Fixed {
@@ -301,6 +312,44 @@ impl Queries for Fixed {
         self.note(format!("alerts {:?}", filter.limit));
         Ok(Vec::new())
     }
+    fn plugins(&self) -> Answer<Vec<PluginStatus>> {
+        Ok(vec![PluginStatus {
+            name: "fix".into(),
+            source: "built-in".into(),
+            state: "ready".into(),
+            version: Some("1.0.0".into()),
+            signature: None,
+            sha256: None,
+            granted: Vec::new(),
+            imports: None,
+            not_granted: Vec::new(),
+            why: None,
+            declared_at: None,
+        }])
+    }
+    fn report(&self, id: &str, format: ReportFormat) -> Answer<String> {
+        Ok(format!("{} of {id}", format.as_str()))
+    }
+    fn audit(&self, _: &AuditFilter) -> Answer<Vec<AuditEntry>> {
+        Ok(self.orders.lock().unwrap().clone())
+    }
+    fn latest_event(&self) -> Answer<u64> {
+        let events = self.events.lock().unwrap();
+        Ok(events.last().map_or(1, |event| event.id))
+    }
+    fn events(&self, after: u64, limit: u32) -> Answer<Events> {
+        let all = self.events.lock().unwrap();
+        let latest = all.last().map_or(1, |event| event.id);
+        let later = all.iter().filter(|event| event.id > after);
+        let events: Vec<Event> = later.take(limit as usize).cloned().collect();
+        let upto = events.last().map_or(after, |event| event.id);
+        Ok(Events {
+            missed: after > latest,
+            more: upto < latest,
+            upto: upto.min(latest),
+            events,
+        })
+    }
     fn alert(&self, id: &str) -> Answer<Dispatch> {
         let long = if id == "long" { 4 << 20 } else { 0 };
         Err(Refusal::new(
@@ -371,6 +420,28 @@ impl Orders for Fixed {
             still: None,
         })
     }
+    fn keys(&self) -> Answer<Vec<KeyInfo>> {
+        Ok(web::keys())
+    }
+    fn add_key(&self, call: &KeyCall) -> Answer<AddedKey> {
+        self.note(format!("add {} by {}", call.name, call.options.by));
+        let info = web::keys().remove(0);
+        Ok(AddedKey {
+            key: "k".into(),
+            info,
+        })
+    }
+    fn revoke_key(&self, name: &KeyName) -> Answer<bool> {
+        self.note(format!("revoke {name}"));
+        Ok(true)
+    }
+    fn login_link(&self, call: &LinkCall) -> Answer<LoginLink> {
+        self.note(format!("link for {}", call.role));
+        Ok(LoginLink {
+            token: web::TOKEN.into(),
+            expires_at: Timestamp::from_millis(9),
+        })
+    }
     fn reload(&self) -> Answer<Reloaded> {
         Err(Refusal::new(RefusalKind::Failed, "nginx.toml is broken").into())
     }
@@ -391,15 +462,21 @@ impl Orders for Fixed {
     }
 }
 
-fn door(tell: Sender<String>, wait: Receiver<()>) -> Door {
+fn door(tell: Sender<String>, wait: Receiver<()>) -> (Arc<Fixed>, Door) {
     let fixed = Arc::new(Fixed {
         asked: Mutex::new(tell),
         go_on: Mutex::new(wait),
+        events: Mutex::default(),
+        orders: Mutex::default(),
+        session: Mutex::default(),
     });
-    Door {
+    let door = Door {
         queries: Arc::clone(&fixed) as _,
-        orders: fixed,
-    }
+        orders: Arc::clone(&fixed) as _,
+        gate: Arc::clone(&fixed) as _,
+        news: News::default(),
+    };
+    (fixed, door)
 }
 
 /// A request with a body of JSON.
@@ -427,6 +504,8 @@ struct House {
     server: Option<Server>,
     asked: Receiver<String>,
     go_on: Sender<()>,
+    fixed: Arc<Fixed>,
+    news: News,
 }
 
 impl House {
@@ -441,8 +520,12 @@ impl House {
         change(&mut settings);
         let (tell, asked) = channel();
         let (go_on, wait) = channel();
-        let server = serve(settings, door(tell, wait)).unwrap();
+        let (fixed, door) = door(tell, wait);
+        let news = door.news.clone();
+        let server = serve(settings, door).unwrap();
         Self {
+            fixed,
+            news,
             dir,
             server: Some(server),
             asked,
@@ -928,7 +1011,7 @@ fn something_else_in_the_way_is_left_there() {
 fn second(dir: &Path) -> Result<Server, ServeError> {
     let (tell, _asked) = channel();
     let (_go_on, wait) = channel();
-    serve(ServeSettings::new(dir), door(tell, wait))
+    serve(ServeSettings::new(dir), door(tell, wait).1)
 }
 
 #[test]
