@@ -12,7 +12,7 @@ use hyper::{
     Method, Request, Response,
     body::{Bytes, Incoming},
     client::conn::http1,
-    header::{CONTENT_TYPE, HOST},
+    header::{ACCEPT, CONTENT_TYPE, HOST},
 };
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -40,8 +40,8 @@ use tokio::{
 };
 
 use crate::{
-    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, ExpectCall, HealCall,
-    HealthDetail, HealthReport, HookCall, MetricHistory, MetricsReport, Orders, PauseCall,
+    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, ExpectCall, ExpositionFormat,
+    HealCall, HealthDetail, HealthReport, HookCall, MetricHistory, MetricsReport, Orders, PauseCall,
     PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET,
     ServiceDetail, StatusReport, Steps, UndoCall, UndoOptions, Undone,
     message::{
@@ -126,10 +126,15 @@ impl Client {
         address: &str,
         body: Bytes,
     ) -> Answer<T> {
+        let answer = self.exchange(socket, request(method, address, body)?)?;
+        serde_json::from_slice(&answer).map_err(|error| ApiError::NotUnderstood(error.to_string()))
+    }
+
+    /// Sends a request; answers with what came of it, where that is no refusal.
+    fn exchange(&self, socket: &str, request: Request<Full<Bytes>>) -> Answer<Bytes> {
         let path = self.run_dir.join(socket);
         let begun = Instant::now();
         let stream = open(&path, self.limit)?;
-        let request = request(method, address, body)?;
         let left = self.limit.saturating_sub(begun.elapsed());
         runtime(&path)?.block_on(async {
             tokio::time::timeout(left, async {
@@ -201,8 +206,8 @@ fn broken(error: hyper::Error) -> ApiError {
     }
 }
 
-/// The whole answer, understood.
-async fn whole<T: DeserializeOwned>(response: Response<Incoming>) -> Answer<T> {
+/// The whole answer, where it is no refusal.
+async fn whole(response: Response<Incoming>) -> Answer<Bytes> {
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_BYTES)
         .collect()
@@ -216,8 +221,7 @@ async fn whole<T: DeserializeOwned>(response: Response<Incoming>) -> Answer<T> {
         })?
         .to_bytes();
     if status.is_success() {
-        return serde_json::from_slice(&body)
-            .map_err(|error| ApiError::NotUnderstood(error.to_string()));
+        return Ok(body);
     }
     Err(match problem::read(&body) {
         Ok(refusal) => refusal.into(),
@@ -293,6 +297,16 @@ impl Queries for Client {
     fn alert(&self, id: &str) -> Answer<Dispatch> {
         self.get(&format!("/alerts/{}", part(id)))
     }
+
+    fn exposition(&self, format: ExpositionFormat) -> Answer<String> {
+        let request = Request::get("/metrics")
+            .header(HOST, "localhost")
+            .header(ACCEPT, format.content_type())
+            .body(Full::new(Bytes::new()))
+            .map_err(|error| ApiError::NotUnderstood(error.to_string()))?;
+        let text = self.exchange(STATUS_SOCKET, request)?;
+        String::from_utf8(text.into()).map_err(|error| ApiError::NotUnderstood(error.to_string()))
+    }
 }
 
 impl Orders for Client {
@@ -315,7 +329,8 @@ impl Orders for Client {
         runtime(&path)?.block_on(async {
             let response = send(&path, stream, request).await?;
             if !response.status().is_success() {
-                return whole(response).await;
+                let refused = whole(response).await.err();
+                return Err(refused.unwrap_or(ApiError::Closed));
             }
             follow(response.into_body(), &steps).await
         })

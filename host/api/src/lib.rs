@@ -20,6 +20,7 @@
 pub mod account;
 mod client;
 mod error;
+mod exposition;
 mod group;
 mod health;
 mod message;
@@ -33,6 +34,7 @@ mod service;
 
 pub use client::{Client, HOOK_LIMIT, READ_LIMIT};
 pub use error::ApiError;
+pub use exposition::ExpositionFormat;
 pub use health::{HealthDetail, HealthReport, SeenHealth};
 pub use message::{
     Accepted, ChannelTest, DecideCall, Decision, ExpectCall, HealCall, HealLine, HealOptions,

@@ -15,7 +15,7 @@ use prunella_core::{
 };
 
 use crate::{
-    Accepted, ApiError, ChannelTest, DecideCall, ExpectCall, HealCall, HealthDetail, HealthReport,
+    Accepted, ApiError, ChannelTest, DecideCall, ExpectCall, ExpositionFormat, HealCall, HealthDetail, HealthReport,
     HookCall, MetricHistory, MetricsReport, PauseCall, PauseStatus, Records, Reloaded, ResumeCall,
     Resumed, Retried, ServiceDetail, StatusReport, UndoCall, Undone,
 };
@@ -73,6 +73,9 @@ pub trait Queries: Send + Sync {
 
     /// One message, by its id or the beginning or end of it.
     fn alert(&self, id: &str) -> Answer<Dispatch>;
+
+    /// What Prunella measures of itself and of its work, for monitoring.
+    fn exposition(&self, format: ExpositionFormat) -> Answer<String>;
 }
 
 /// Orders, which only root may give.

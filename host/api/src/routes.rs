@@ -7,6 +7,7 @@
 //! | `GET /api/v1/services/{unit}` | | [`ServiceDetail`]: one of them, its probes asked |
 //! | `GET /api/v1/health` | | [`HealthReport`]: how the host and every service are |
 //! | `GET /api/v1/health/{subject}` | `since` | [`HealthDetail`]: one of them, and its changes |
+//! | `GET /metrics` | | what monitoring reads: OpenMetrics, or Prometheus' text |
 //! | `GET /api/v1/metrics` | | [`MetricsReport`]: the latest value of each metric |
 //! | `GET /api/v1/metrics/{subject}` | | [`MetricsReport`]: of a unit, or of `host` |
 //! | `GET /api/v1/metrics/{subject}/{metric}` | `since`, `until` | [`MetricHistory`] |
@@ -39,7 +40,11 @@ use axum::{
     Extension, Router,
     body::Body,
     extract::{FromRequest, FromRequestParts, Path, Request, State},
-    http::{HeaderValue, Method, header::CONTENT_TYPE, request::Parts},
+    http::{
+        HeaderMap, HeaderValue, Method,
+        header::{ACCEPT, CONTENT_TYPE},
+        request::Parts,
+    },
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
@@ -59,8 +64,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
-    Accepted, Answer, ChannelTest, DecideCall, ExpectCall, HealCall, HealthDetail, HealthReport,
-    HookCall, MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries,
+    Accepted, Answer, ChannelTest, DecideCall, ExpectCall, ExpositionFormat, HealCall, HealthDetail,
+    HealthReport, HookCall, MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries,
     Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail,
     ServiceStatus, StatusReport, Steps, UndoCall, UndoOptions, Undone,
     message::{
@@ -153,6 +158,7 @@ pub fn router(door: Door, limits: Limits) -> Router {
         .route("/reload", post(reload));
     Router::new()
         .nest("/api/v1", v1)
+        .route("/metrics", get(exposition))
         .fallback(no_such_resource)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn(authorize))
@@ -374,6 +380,17 @@ async fn health_of(
 
 async fn metrics(State(shared): Api) -> Reply<MetricsReport> {
     shared.ask(|queries| queries.metrics(None)).await
+}
+
+/// In the format that the reader accepts.
+async fn exposition(State(shared): Api, headers: HeaderMap) -> Result<Response, Refusal> {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let format = ExpositionFormat::accepted(accept.unwrap_or_default());
+    let Json(text) = shared
+        .ask(move |queries| queries.exposition(format))
+        .await?;
+    let media = HeaderValue::from_static(format.content_type());
+    Ok(([(CONTENT_TYPE, media)], text).into_response())
 }
 
 async fn metrics_of(State(shared): Api, Named(subject): Named<Subject>) -> Reply<MetricsReport> {

@@ -23,7 +23,7 @@ use std::{
 
 use prunella_api::{
     Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, Client, DayCount, DecideCall, Door,
-    ExpectCall, HealCall, HealthDetail, HealthReport, HookCall, HostOverview, InstanceHistory,
+    ExpectCall, ExpositionFormat, HealCall, HealthDetail, HealthReport, HookCall, HostOverview, InstanceHistory,
     LatestValue, MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries,
     Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET,
     SeenHealth, ServeError, ServeSettings, Server, ServiceDetail, StatusReport, Steps, UndoCall,
@@ -308,6 +308,9 @@ impl Queries for Fixed {
             format!("there is no message {id}{}", "!".repeat(long)),
         )
         .into())
+    }
+    fn exposition(&self, format: ExpositionFormat) -> Answer<String> {
+        Ok(format!("# {format:?}\n"))
     }
 }
 
@@ -682,6 +685,25 @@ fn nonsense_gets_a_clear_answer(#[case] method: &str, #[case] address: &str, #[c
     );
     assert!(answer.contains(r#""help":"#), "{answer}");
     house.assert_well();
+}
+
+#[test]
+fn monitoring_reads_the_format_that_it_accepts() {
+    let house = House::new();
+    let text = house.client().exposition(ExpositionFormat::Prometheus);
+    assert_eq!(text.unwrap(), "# Prometheus\n");
+    let text = house.client().exposition(ExpositionFormat::OpenMetrics);
+    assert_eq!(text.unwrap(), "# OpenMetrics\n");
+
+    let get = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    let answer = house.say(STATUS_SOCKET, get).to_lowercase();
+    assert!(
+        answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+        "{answer}"
+    );
+    let post = b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    let answer = house.say(STATUS_SOCKET, post);
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
 }
 
 #[test]

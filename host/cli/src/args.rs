@@ -15,7 +15,7 @@ pub(crate) use self::{
     alerts::{AlertsArgs, AlertsCommand, AlertsListArgs},
     health::{BacktestArgs, HealthArgs, HealthCommand},
     incidents::{AnalyseArgs, ExportArgs, IncidentsArgs, IncidentsCommand},
-    metrics::{DetectArgs, MetricsArgs, MetricsCommand},
+    metrics::{DetectArgs, ExportMetricsArgs, MetricsArgs, MetricsCommand, MetricsFormat},
     plugin::{
         Lang, PluginAddArgs, PluginBuildArgs, PluginCommand, PluginInspectArgs, PluginListArgs,
         PluginNewArgs, PluginRemoveArgs, PluginReplayArgs, PluginTestArgs, PluginVerifyArgs,

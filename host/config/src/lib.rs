@@ -110,6 +110,7 @@ pub mod reader;
 mod service_file;
 mod setting;
 mod store;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod together;
@@ -129,6 +130,7 @@ pub use self::{
     plugins::{Installed, PLUGINS},
     setting::SettingPlaces,
     store::Retention,
+    telemetry::Traces,
     usable::Usable,
 };
 
@@ -189,6 +191,8 @@ pub struct Config {
     pub channels: BTreeMap<ChannelName, ChannelSettings>,
     /// Who hears of what.
     pub alerts: AlertSettings,
+    /// Where traces of incidents are sent; nowhere, when absent.
+    pub traces: Option<Traces>,
     /// How long incidents are kept.
     pub retention: Retention,
     /// Whether what acts has to be signed.
@@ -220,6 +224,7 @@ impl Default for Config {
             oversight: Oversight::default(),
             channels: BTreeMap::new(),
             alerts: AlertSettings::default(),
+            traces: None,
             retention: Retention::default(),
             signatures: SignaturePolicy::default(),
             keys: BTreeMap::new(),

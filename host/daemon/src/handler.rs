@@ -26,7 +26,9 @@ use crate::{
     DaemonError, access, alerts, approvals, clock,
     detection::{degraded, detection, ordered},
     error::may_heal,
-    expected, pauses,
+    expected,
+    health::ProbeFigures,
+    pauses,
     queries::{InForce, LocalQueries},
     reload,
     sampler::Sampler,
@@ -73,6 +75,10 @@ impl InForce for Daemon {
 
     fn sampler(&self) -> Option<&Sampler> {
         Some(&self.sampler)
+    }
+
+    fn probe_figures(&self) -> Vec<ProbeFigures> {
+        self.health.probe_figures()
     }
 
     fn wait_for_health(&self) {

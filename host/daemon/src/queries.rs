@@ -9,7 +9,7 @@ use std::{
 
 use prunella_analysis::HostAnalyst;
 use prunella_api::{
-    Answer, DaemonInfo, HealthDetail, HealthReport, MetricHistory, MetricsReport, Queries, Records,
+    Answer, DaemonInfo, ExpositionFormat, HealthDetail, HealthReport, MetricHistory, MetricsReport, Queries, Records,
     Refusal, RefusalKind, SeenHealth, ServiceDetail, ServiceStatus, StatusReport,
 };
 use prunella_config::Config;
@@ -27,7 +27,9 @@ use prunella_linux::{Linux, LinuxSettings};
 use prunella_store::{Store, StoreError};
 
 use crate::{
-    DaemonError, Paths, access, alerts, clock, configuration, incidents, measured, overview,
+    DaemonError, Paths, access, alerts, clock, configuration, exposition,
+    health::ProbeFigures,
+    incidents, measured, overview,
     sampler::Sampler,
 };
 
@@ -64,6 +66,9 @@ pub(crate) trait InForce: Send + Sync {
 
     /// What measures; nothing, where no daemon does.
     fn sampler(&self) -> Option<&Sampler>;
+
+    /// How probes were answered since the daemon began; nothing, where no daemon asks them.
+    fn probe_figures(&self) -> Vec<ProbeFigures>;
 
     /// Waits, but not for long, until what is known of health is in the store.
     fn wait_for_health(&self);
@@ -414,6 +419,25 @@ impl Queries for LocalQueries {
             Err(refusal) => Err(refusal.clone().into()),
         }
     }
+
+    fn exposition(&self, format: ExpositionFormat) -> Answer<String> {
+        let figures = exposition::Figures::of(exposition::Sources {
+            paths: &self.paths,
+            config: &self.in_force.config(),
+            store: self.store.as_ref().ok().and_then(Option::as_ref),
+            store_works: self.store.is_ok(),
+            linux: &*self.in_force.linux()?,
+            daemon: self.in_force.daemon(),
+            health: self.in_force.health(),
+            host_health: self.in_force.host_health(),
+            probes: self.in_force.probe_figures(),
+            config_problems: self.in_force.config_problems().len(),
+        });
+        exposition::written(figures, format).map_err(|error| {
+            let what = format!("the figures cannot be written: {error}");
+            Refusal::new(RefusalKind::Failed, what).into()
+        })
+    }
 }
 
 /// How a service, or the host, is that no daemon ever watched.
@@ -479,6 +503,10 @@ impl InForce for Command {
 
     fn sampler(&self) -> Option<&Sampler> {
         None
+    }
+
+    fn probe_figures(&self) -> Vec<ProbeFigures> {
+        Vec::new()
     }
 
     fn wait_for_health(&self) {}

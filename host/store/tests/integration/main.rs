@@ -11,4 +11,5 @@ mod retention;
 mod samples;
 mod state;
 mod statistics;
+mod totals;
 mod trouble;
