@@ -40,10 +40,10 @@ use tokio::{
 };
 
 use crate::{
-    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, ExpectCall, ExpositionFormat,
-    HealCall, HealthDetail, HealthReport, HookCall, MetricHistory, MetricsReport, Orders, PauseCall,
-    PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET,
-    ServiceDetail, StatusReport, Steps, UndoCall, UndoOptions, Undone,
+    Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, DecideCall, ExpectCall,
+    ExpositionFormat, HealCall, HealthDetail, HealthReport, HookCall, MetricHistory, MetricsReport,
+    Orders, PauseCall, PauseStatus, Queries, Records, Reloaded, ResumeCall, Resumed, Retried,
+    STATUS_SOCKET, ServiceDetail, StatusReport, Steps, UndoCall, UndoOptions, Undone,
     message::{
         AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, SpanParams,
         UnitParams,

@@ -15,9 +15,9 @@ use prunella_core::{
 };
 
 use crate::{
-    Accepted, ApiError, ChannelTest, DecideCall, ExpectCall, ExpositionFormat, HealCall, HealthDetail, HealthReport,
-    HookCall, MetricHistory, MetricsReport, PauseCall, PauseStatus, Records, Reloaded, ResumeCall,
-    Resumed, Retried, ServiceDetail, StatusReport, UndoCall, Undone,
+    Accepted, ApiError, ChannelTest, DecideCall, ExpectCall, ExpositionFormat, HealCall,
+    HealthDetail, HealthReport, HookCall, MetricHistory, MetricsReport, PauseCall, PauseStatus,
+    Records, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail, StatusReport, UndoCall, Undone,
 };
 
 /// What an answer is.

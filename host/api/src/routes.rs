@@ -64,10 +64,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
-    Accepted, Answer, ChannelTest, DecideCall, ExpectCall, ExpositionFormat, HealCall, HealthDetail,
-    HealthReport, HookCall, MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries,
-    Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, ServiceDetail,
-    ServiceStatus, StatusReport, Steps, UndoCall, UndoOptions, Undone,
+    Accepted, Answer, ChannelTest, DecideCall, ExpectCall, ExpositionFormat, HealCall,
+    HealthDetail, HealthReport, HookCall, MetricHistory, MetricsReport, Monitor, Orders, PauseCall,
+    PauseStatus, Queries, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,
+    ServiceDetail, ServiceStatus, StatusReport, Steps, UndoCall, UndoOptions, Undone,
     message::{
         AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, SpanParams,
         UnitParams,

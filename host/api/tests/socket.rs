@@ -23,11 +23,11 @@ use std::{
 
 use prunella_api::{
     Accepted, Answer, ApiError, CONTROL_SOCKET, ChannelTest, Client, DayCount, DecideCall, Door,
-    ExpectCall, ExpositionFormat, HealCall, HealthDetail, HealthReport, HookCall, HostOverview, InstanceHistory,
-    LatestValue, MetricHistory, MetricsReport, Monitor, Orders, PauseCall, PauseStatus, Queries,
-    Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried, STATUS_SOCKET,
-    SeenHealth, ServeError, ServeSettings, Server, ServiceDetail, StatusReport, Steps, UndoCall,
-    Undone, serve,
+    ExpectCall, ExpositionFormat, HealCall, HealthDetail, HealthReport, HookCall, HostOverview,
+    InstanceHistory, LatestValue, MetricHistory, MetricsReport, Monitor, Orders, PauseCall,
+    PauseStatus, Queries, Records, Refusal, RefusalKind, Reloaded, ResumeCall, Resumed, Retried,
+    STATUS_SOCKET, SeenHealth, ServeError, ServeSettings, Server, ServiceDetail, StatusReport,
+    Steps, UndoCall, Undone, serve,
 };
 use prunella_core::{
     ChannelName, Monotonic, StrategyName, Timestamp, UnitName,

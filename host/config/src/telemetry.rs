@@ -102,8 +102,14 @@ mod tests {
                     allow-http = true\ntoken-credential = \"otel\"\nca-file = \"/etc/ca.pem\"\n\
                     timeout = \"3s\"\n";
         let traces = load(text).config.unwrap().traces.unwrap();
-        assert_eq!(traces.url.as_str(), "http://collector.example:4318/v1/traces");
-        assert_eq!(traces.token, Some(SecretSource::Credential("otel".to_owned())));
+        assert_eq!(
+            traces.url.as_str(),
+            "http://collector.example:4318/v1/traces"
+        );
+        assert_eq!(
+            traces.token,
+            Some(SecretSource::Credential("otel".to_owned()))
+        );
         assert_eq!(traces.ca_file, Some(PathBuf::from("/etc/ca.pem")));
         assert_eq!(traces.timeout, Duration::from_secs(3));
     }
@@ -121,11 +127,7 @@ mod tests {
     fn mistakes(#[case] lines: &str, #[case] said: &str) {
         let loaded = load(&format!("[telemetry]\n{lines}\n"));
         assert!(loaded.config.is_none());
-        let told: String = loaded
-            .diagnostics
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let told: String = loaded.diagnostics.iter().map(ToString::to_string).collect();
         assert!(told.contains(said), "{told}");
     }
 }

@@ -43,6 +43,7 @@ use prunella_health::{
 use prunella_linux::Linux;
 use prunella_store::{SeenHealth, Store};
 
+pub(crate) use self::latencies::{LATENCY_BOUNDS, ProbeFigures};
 use self::{
     ahead::SeriesAhead,
     budgets::Written,
@@ -50,7 +51,6 @@ use self::{
     seen::{SeenDegradation, SeenStep, seen_degradation, seen_step},
     work::Work,
 };
-pub(crate) use self::latencies::{LATENCY_BOUNDS, ProbeFigures};
 use crate::{DaemonError, clock};
 
 /// What an earlier daemon knew counts for so long after it was seen.

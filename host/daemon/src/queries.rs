@@ -9,8 +9,8 @@ use std::{
 
 use prunella_analysis::HostAnalyst;
 use prunella_api::{
-    Answer, DaemonInfo, ExpositionFormat, HealthDetail, HealthReport, MetricHistory, MetricsReport, Queries, Records,
-    Refusal, RefusalKind, SeenHealth, ServiceDetail, ServiceStatus, StatusReport,
+    Answer, DaemonInfo, ExpositionFormat, HealthDetail, HealthReport, MetricHistory, MetricsReport,
+    Queries, Records, Refusal, RefusalKind, SeenHealth, ServiceDetail, ServiceStatus, StatusReport,
 };
 use prunella_config::Config;
 use prunella_core::{
@@ -27,10 +27,8 @@ use prunella_linux::{Linux, LinuxSettings};
 use prunella_store::{Store, StoreError};
 
 use crate::{
-    DaemonError, Paths, access, alerts, clock, configuration, exposition,
-    health::ProbeFigures,
-    incidents, measured, overview,
-    sampler::Sampler,
+    DaemonError, Paths, access, alerts, clock, configuration, exposition, health::ProbeFigures,
+    incidents, measured, overview, sampler::Sampler,
 };
 
 /// How long one look at a unit may take.

@@ -6,6 +6,8 @@
 //! while there is something to send.
 
 mod spans;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -242,9 +244,7 @@ impl Shared {
         let wait = backoff::wait(*tries, backoff::random()).max(not_before.unwrap_or_default());
         let why = one_line(reason, WHY_MAX);
         if *tries == 1 {
-            tracing::warn!(
-                "traces cannot be sent for now, and are tried again for a day: {why}"
-            );
+            tracing::warn!("traces cannot be sent for now, and are tried again for a day: {why}");
         } else {
             tracing::debug!("the trace of incident {id} is tried again: {why}");
         }

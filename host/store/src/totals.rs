@@ -187,9 +187,7 @@ pub(crate) fn stepped(transaction: &Transaction<'_>, entry: &Entry) -> rusqlite:
         Step::ActIntended { act, dry_run, .. } if !dry_run => {
             add_for(transaction, id, Total::Acts, act, 1)
         }
-        Step::ActEnded { result: Err(_), .. } => {
-            add_for(transaction, id, Total::ActsFailed, "", 1)
-        }
+        Step::ActEnded { result: Err(_), .. } => add_for(transaction, id, Total::ActsFailed, "", 1),
         Step::ActDenied { .. } => add_for(transaction, id, Total::ActsDenied, "", 1),
         Step::Proven { .. } => add_for(transaction, id, Total::Proofs, "", 1),
         Step::NotProven { relapse, .. } => {

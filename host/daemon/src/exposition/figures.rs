@@ -59,17 +59,17 @@ pub(crate) struct Figures {
     pub(super) probes: Vec<ProbeFigures>,
     /// Whether the names of other agents are told too.
     pub(super) agent_names: bool,
-    daemon: Option<DaemonInfo>,
-    host_state: HealthState,
-    host_budget_left: f64,
-    store_works: bool,
-    config_problems: usize,
-    is_held: bool,
-    totals: Vec<TotalCount>,
-    waiting_messages: BTreeMap<String, u64>,
-    waiting_approvals: usize,
-    recoveries: BTreeMap<String, Histogram>,
-    cost: Option<OwnCost>,
+    pub(super) daemon: Option<DaemonInfo>,
+    pub(super) host_state: HealthState,
+    pub(super) host_budget_left: f64,
+    pub(super) store_works: bool,
+    pub(super) config_problems: usize,
+    pub(super) is_held: bool,
+    pub(super) totals: Vec<TotalCount>,
+    pub(super) waiting_messages: BTreeMap<String, u64>,
+    pub(super) waiting_approvals: usize,
+    pub(super) recoveries: BTreeMap<String, Histogram>,
+    pub(super) cost: Option<OwnCost>,
 }
 
 /// What is told of one service.
@@ -79,9 +79,9 @@ pub(super) struct ServiceFigures {
     pub(super) state: HealthState,
     /// How long the slowest of its probes took last.
     pub(super) latency_ms: Option<u64>,
-    budget_left: f64,
-    has_incident: bool,
-    asks_people: bool,
+    pub(super) budget_left: f64,
+    pub(super) has_incident: bool,
+    pub(super) asks_people: bool,
 }
 
 /// What the store knows.
@@ -458,7 +458,7 @@ impl ProbeFigures {
     }
 }
 
-fn recoveries(totals: &[TotalCount]) -> BTreeMap<String, Histogram> {
+pub(super) fn recoveries(totals: &[TotalCount]) -> BTreeMap<String, Histogram> {
     let mut all: BTreeMap<String, Histogram> = BTreeMap::new();
     let mut of = |unit: &str, place: usize, number: u64, sum: f64| {
         all.entry(unit.to_owned())

@@ -10,6 +10,8 @@ mod agent_names;
 mod figures;
 mod page;
 mod process;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -335,7 +335,7 @@ impl<'a> Builder<'a> {
 
 /// When each step was, in nanoseconds since 1970: as exactly as the monotonic clock tells, from
 /// the first step on, and anew where the wall clock says something else.
-fn times(steps: &[Entry]) -> Vec<u64> {
+pub(super) fn times(steps: &[Entry]) -> Vec<u64> {
     let mut base: Option<(u64, Monotonic)> = None;
     let mut latest = 0;
     steps

@@ -119,7 +119,9 @@ fn a_healing_is_counted_and_not_forgotten_with_its_incident() {
         .end_attempt(&web.id, LastSteps::Numbered(&[]), &end)
         .unwrap();
     // A newer one of the unit, so that nothing keeps the first.
-    store.open_incident(&incident("web.service", 2, 30)).unwrap();
+    store
+        .open_incident(&incident("web.service", 2, 30))
+        .unwrap();
     let retention = Retention {
         max_age: Some(Duration::from_millis(1)),
         ..Retention::default()
@@ -131,7 +133,10 @@ fn a_healing_is_counted_and_not_forgotten_with_its_incident() {
     let web = "web.service";
     assert_eq!(counts(&store, Total::Incidents), one(web, "failure", 2));
     assert_eq!(counts(&store, Total::Attempts), one(web, "healed", 1));
-    assert_eq!(counts(&store, Total::Acts), one(web, "unit-control.start", 2));
+    assert_eq!(
+        counts(&store, Total::Acts),
+        one(web, "unit-control.start", 2)
+    );
     assert_eq!(counts(&store, Total::ActsFailed), one(web, "", 1));
     assert_eq!(counts(&store, Total::ActsDenied), []);
     assert_eq!(counts(&store, Total::Proofs), one(web, "", 1));
@@ -141,8 +146,14 @@ fn a_healing_is_counted_and_not_forgotten_with_its_incident() {
     assert_eq!(counts(&store, Total::Recoveries), one(web, "2", 1));
     assert_eq!(counts(&store, Total::RecoveryMicros), one(web, "", 400_000));
     assert_eq!(counts(&store, Total::Runs), one("", "service-restart", 1));
-    assert_eq!(counts(&store, Total::RunMicros), one("", "service-restart", 1_500_000));
-    assert_eq!(store.standing_incidents().unwrap(), [(web.to_owned(), false)]);
+    assert_eq!(
+        counts(&store, Total::RunMicros),
+        one("", "service-restart", 1_500_000)
+    );
+    assert_eq!(
+        store.standing_incidents().unwrap(),
+        [(web.to_owned(), false)]
+    );
 }
 
 #[test]
@@ -155,7 +166,10 @@ fn what_is_written_twice_is_counted_once() {
     let steps = [step(&web, 0, intended(1, false))];
     store.append_all(&steps).unwrap();
     store.put(&web, &steps, None).unwrap();
-    assert_eq!(counts(&store, Total::Incidents), one("web.service", "failure", 1));
+    assert_eq!(
+        counts(&store, Total::Incidents),
+        one("web.service", "failure", 1)
+    );
     let act = "unit-control.start";
     assert_eq!(counts(&store, Total::Acts), one("web.service", act, 1));
 }
@@ -174,7 +188,9 @@ fn an_incident_is_sent_once_it_is_over_and_again_after_it_went_on() {
         reason: "nobody could".to_owned(),
         retry_at,
     };
-    store.end(&web.id, ms(20), &escalated(Some(ms(99)))).unwrap();
+    store
+        .end(&web.id, ms(20), &escalated(Some(ms(99))))
+        .unwrap();
     assert_eq!(untraced(0), [], "it is tried again");
     store.end(&web.id, ms(20), &escalated(None)).unwrap();
     assert_eq!(untraced(0), [web.id.clone()]);
