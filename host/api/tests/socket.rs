@@ -710,7 +710,7 @@ fn monitoring_reads_the_format_that_it_accepts() {
 fn a_missing_resource_is_a_problem() {
     let house = House::new();
     for socket in [CONTROL_SOCKET, STATUS_SOCKET] {
-        let answer = house.say(socket, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answer = house.say(socket, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n");
         assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
         assert!(answer.contains("application/problem+json"), "{answer}");
     }

@@ -419,12 +419,13 @@ impl Queries for LocalQueries {
     }
 
     fn exposition(&self, format: ExpositionFormat) -> Answer<String> {
+        let linux = self.in_force.linux()?;
         let figures = exposition::Figures::of(exposition::Sources {
             paths: &self.paths,
             config: &self.in_force.config(),
             store: self.store.as_ref().ok().and_then(Option::as_ref),
             store_works: self.store.is_ok(),
-            linux: &*self.in_force.linux()?,
+            linux: &linux,
             daemon: self.in_force.daemon(),
             health: self.in_force.health(),
             host_health: self.in_force.host_health(),

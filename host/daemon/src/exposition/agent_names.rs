@@ -35,10 +35,8 @@ pub(super) fn write(figures: &Figures, page: &mut Page<'_>) -> fmt::Result {
         }),
     )?;
     let of_services = |total| {
-        figures.services.iter().map(move |service| {
-            let labels = [("service", service.unit.as_str())];
-            (labels, figures.sum(total, Some(service.unit.as_str())))
-        })
+        let of_units = figures.by_unit(total);
+        of_units.map(|([(_, unit)], number)| ([("service", unit)], number))
     };
     page.counter(
         "agent_incidents",
@@ -50,8 +48,8 @@ pub(super) fn write(figures: &Figures, page: &mut Page<'_>) -> fmt::Result {
         "Acts that were carried out, or tried, for a service.",
         of_services(Total::Acts),
     )?;
-    let proven = figures.sum(Total::Proofs, None);
-    let all = proven.saturating_add(figures.sum(Total::ProofsFailed, None));
+    let proven = figures.sum(Total::Proofs);
+    let all = proven.saturating_add(figures.sum(Total::ProofsFailed));
     page.gauge(
         "agent_success_rate",
         "Of all healings, the share that was proven, from 0 to 1.",

@@ -198,12 +198,11 @@ impl Figures {
         self.daemon.is_some()
     }
 
-    /// What was counted, of one subject or of all.
-    pub(super) fn sum(&self, total: Total, subject: Option<&str>) -> u64 {
+    /// What was counted of all subjects.
+    pub(super) fn sum(&self, total: Total) -> u64 {
         self.totals
             .iter()
             .filter(|count| count.total == total)
-            .filter(|count| subject.is_none_or(|subject| count.subject == subject))
             .map(|count| count.number)
             .sum()
     }
@@ -234,7 +233,7 @@ impl Figures {
     }
 
     /// What was counted of each service in care.
-    fn by_unit(&self, total: Total) -> impl Iterator<Item = ([(&str, &str); 1], u64)> {
+    pub(super) fn by_unit(&self, total: Total) -> impl Iterator<Item = ([(&str, &str); 1], u64)> {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         for count in self.totals.iter().filter(|count| count.total == total) {
             *counts.entry(&count.subject).or_default() += count.number;

@@ -77,11 +77,7 @@ impl<'a> Page<'a> {
             .0
             .encode_descriptor(name, help, None, MetricType::Histogram)?;
         for (labels, histogram) in figures {
-            let buckets: Vec<(f64, u64)> = histogram
-                .buckets()
-                // What the encoder takes for infinity.
-                .map(|(bound, count)| (bound.min(f64::MAX), count))
-                .collect();
+            let buckets: Vec<(f64, u64)> = histogram.buckets().collect();
             family
                 .encode_family(&labels)?
                 .encode_histogram::<NoLabelSet>(

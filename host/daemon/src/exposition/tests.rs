@@ -106,9 +106,9 @@ fn what_prometheus_reads() {
             "# TYPE prunella_recovery_seconds histogram",
             r#"prunella_recovery_seconds_sum{unit="web.service"} 0.8"#,
             r#"prunella_recovery_seconds_count{unit="web.service"} 2"#,
-            r#"prunella_recovery_seconds_bucket{le="0.25",unit="web.service"} 0"#,
-            r#"prunella_recovery_seconds_bucket{le="0.5",unit="web.service"} 2"#,
-            r#"prunella_recovery_seconds_bucket{le="+Inf",unit="web.service"} 2"#,
+            r#"prunella_recovery_seconds_bucket{unit="web.service",le="0.25"} 0"#,
+            r#"prunella_recovery_seconds_bucket{unit="web.service",le="0.5"} 2"#,
+            r#"prunella_recovery_seconds_bucket{unit="web.service",le="+Inf"} 2"#,
             r#"prunella_strategy_run_seconds_total{strategy="service-restart"} 1.5"#,
             r#"prunella_probe_latency_seconds_count{unit="web.service",probe="front"} 2"#,
             r#"prunella_messages_total{channel="mail",outcome="delivered"} 7"#,
@@ -117,6 +117,13 @@ fn what_prometheus_reads() {
     assert!(!text.contains("gone.service"), "{text}");
     assert!(!text.contains("agent_"), "{text}");
     assert!(!text.contains("# EOF"), "{text}");
+    let infinite = "prunella_probe_latency_seconds_bucket{unit=\"web.service\",probe=\"front\",le=\"+Inf\"} 2\n\
+                    prunella_probe_latency_seconds_sum";
+    assert!(text.contains(infinite), "{text}");
+    assert!(
+        !text.contains("e+308"),
+        "one bucket has what is above all bounds: {text}"
+    );
 }
 
 #[test]
@@ -128,8 +135,10 @@ fn what_open_metrics_are() {
         &[
             "# TYPE prunella_incidents counter",
             r#"prunella_incidents_total{unit="web.service",kind="failure"} 3"#,
+            r#"prunella_recovery_seconds_bucket{le="+Inf",unit="web.service"} 2"#,
         ],
     );
+    assert!(!text.contains("e308"), "{text}");
 }
 
 #[test]
