@@ -193,7 +193,7 @@ fn an_incident_is_sent_once_it_is_over_and_again_after_it_went_on() {
         .unwrap();
     assert_eq!(untraced(0), [], "it is tried again");
     store.end(&web.id, ms(20), &escalated(None)).unwrap();
-    assert_eq!(untraced(0), [web.id.clone()]);
+    assert_eq!(untraced(0), std::slice::from_ref(&web.id));
     assert_eq!(untraced(21), [], "it ended before");
     store.note_traced(&web.id, ms(25)).unwrap();
     assert_eq!(untraced(0), []);
