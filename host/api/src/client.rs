@@ -12,7 +12,7 @@ use hyper::{
     Method, Request, Response,
     body::{Bytes, Incoming},
     client::conn::http1,
-    header::{CONTENT_TYPE, HOST},
+    header::{ACCEPT, CONTENT_TYPE, HOST},
 };
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -43,10 +43,11 @@ use tokio::{
 
 use crate::{
     Accepted, AddedKey, Answer, ApiError, AuditFilter, CONTROL_SOCKET, ChannelTest, DecideCall,
-    ExpectCall, HealCall, HealthDetail, HealthReport, HookCall, KeyCall, LinkCall, LoginLink,
-    MetricHistory, MetricsReport, Orders, PauseCall, PauseStatus, PluginStatus, Queries, Records,
-    Refusal, RefusalKind, Reloaded, ReportFormat, ResumeCall, Resumed, Retried, STATUS_SOCKET,
-    ServiceDetail, StatusReport, Steps, UndoCall, UndoOptions, Undone,
+    ExpectCall, ExpositionFormat, HealCall, HealthDetail, HealthReport, HookCall, KeyCall,
+    LinkCall, LoginLink, MetricHistory, MetricsReport, Orders, PauseCall, PauseStatus,
+    PluginStatus, Queries, Records, Refusal, RefusalKind, Reloaded, ReportFormat, ResumeCall,
+    Resumed, Retried, STATUS_SOCKET, ServiceDetail, StatusReport, Steps, UndoCall, UndoOptions,
+    Undone,
     message::{
         AlertParams, Decision, HealLine, HealOptions, IncidentParams, SinceParams, SpanParams,
         UnitParams,
@@ -129,15 +130,15 @@ impl Client {
         address: &str,
         body: Bytes,
     ) -> Answer<T> {
-        let body = self.body(socket, method, address, body)?;
-        serde_json::from_slice(&body).map_err(|error| ApiError::NotUnderstood(error.to_string()))
+        let answer = self.exchange(socket, request(method, address, body)?)?;
+        serde_json::from_slice(&answer).map_err(|error| ApiError::NotUnderstood(error.to_string()))
     }
 
-    fn body(&self, socket: &str, method: Method, address: &str, body: Bytes) -> Answer<Bytes> {
+    /// Sends a request; answers with what came of it, where that is no refusal.
+    fn exchange(&self, socket: &str, request: Request<Full<Bytes>>) -> Answer<Bytes> {
         let path = self.run_dir.join(socket);
         let begun = Instant::now();
         let stream = open(&path, self.limit)?;
-        let request = request(method, address, body)?;
         let left = self.limit.saturating_sub(begun.elapsed());
         runtime(&path)?.block_on(async {
             tokio::time::timeout(left, async {
@@ -315,7 +316,7 @@ impl Queries for Client {
 
     fn report(&self, id: &str, format: ReportFormat) -> Answer<String> {
         let address = format!("/incidents/{}/report?format={}", part(id), format.as_str());
-        let body = self.body(STATUS_SOCKET, Method::GET, &address, Bytes::new())?;
+        let body = self.exchange(STATUS_SOCKET, request(Method::GET, &address, Bytes::new())?)?;
         String::from_utf8(body.to_vec()).map_err(|error| ApiError::NotUnderstood(error.to_string()))
     }
 
@@ -330,6 +331,16 @@ impl Queries for Client {
 
     fn events(&self, _: u64, _: u32) -> Answer<Events> {
         Err(not_by_a_call().into())
+    }
+
+    fn exposition(&self, format: ExpositionFormat) -> Answer<String> {
+        let request = Request::get("/metrics")
+            .header(HOST, "localhost")
+            .header(ACCEPT, format.content_type())
+            .body(Full::new(Bytes::new()))
+            .map_err(|error| ApiError::NotUnderstood(error.to_string()))?;
+        let text = self.exchange(STATUS_SOCKET, request)?;
+        String::from_utf8(text.into()).map_err(|error| ApiError::NotUnderstood(error.to_string()))
     }
 }
 
@@ -353,8 +364,8 @@ impl Orders for Client {
         runtime(&path)?.block_on(async {
             let response = send(&path, stream, request).await?;
             if !response.status().is_success() {
-                whole(response).await?;
-                return Err(ApiError::Closed);
+                let refused = whole(response).await.err();
+                return Err(refused.unwrap_or(ApiError::Closed));
             }
             follow(response.into_body(), &steps).await
         })

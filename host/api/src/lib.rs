@@ -24,6 +24,7 @@ mod buckets;
 mod client;
 mod error;
 mod events;
+mod exposition;
 mod gateway;
 mod group;
 mod health;
@@ -47,6 +48,7 @@ pub use access::{
 pub use client::{Client, HOOK_LIMIT, READ_LIMIT};
 pub use error::ApiError;
 pub use events::News;
+pub use exposition::ExpositionFormat;
 pub use health::{HealthDetail, HealthReport, SeenHealth};
 pub use message::{
     Accepted, ChannelTest, DecideCall, Decision, ExpectCall, HealCall, HealLine, HealOptions,

@@ -17,10 +17,10 @@ use prunella_core::{
 };
 
 use crate::{
-    Accepted, AddedKey, ApiError, AuditFilter, ChannelTest, DecideCall, ExpectCall, HealCall,
-    HealthDetail, HealthReport, HookCall, KeyCall, LinkCall, LoginLink, MetricHistory,
-    MetricsReport, PauseCall, PauseStatus, PluginStatus, Records, Reloaded, ReportFormat,
-    ResumeCall, Resumed, Retried, ServiceDetail, StatusReport, UndoCall, Undone,
+    Accepted, AddedKey, ApiError, AuditFilter, ChannelTest, DecideCall, ExpectCall,
+    ExpositionFormat, HealCall, HealthDetail, HealthReport, HookCall, KeyCall, LinkCall, LoginLink,
+    MetricHistory, MetricsReport, PauseCall, PauseStatus, PluginStatus, Records, Reloaded,
+    ReportFormat, ResumeCall, Resumed, Retried, ServiceDetail, StatusReport, UndoCall, Undone,
 };
 
 /// What an answer is.
@@ -92,6 +92,9 @@ pub trait Queries: Send + Sync {
     /// What happened after the event with this id, oldest first; `limit` events at most are
     /// looked at.
     fn events(&self, after: u64, limit: u32) -> Answer<Events>;
+
+    /// What Prunella measures of itself and of its work, for monitoring.
+    fn exposition(&self, format: ExpositionFormat) -> Answer<String>;
 }
 
 /// Orders, which only root may give.

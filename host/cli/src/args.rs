@@ -18,7 +18,7 @@ pub(crate) use self::{
     health::{BacktestArgs, HealthArgs, HealthCommand},
     incidents::{AnalyseArgs, ExportArgs, IncidentsArgs, IncidentsCommand},
     key::{KeyAddArgs, KeyCommand, KeyListArgs, KeyRevokeArgs},
-    metrics::{DetectArgs, MetricsArgs, MetricsCommand},
+    metrics::{DetectArgs, ExportMetricsArgs, MetricsArgs, MetricsCommand, MetricsFormat},
     plugin::{
         Lang, PluginAddArgs, PluginBuildArgs, PluginCommand, PluginInspectArgs, PluginListArgs,
         PluginNewArgs, PluginRemoveArgs, PluginReplayArgs, PluginTestArgs, PluginVerifyArgs,

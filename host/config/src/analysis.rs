@@ -47,7 +47,7 @@ pub(super) fn read(reader: &mut Reader<'_>, top: Section<'_>) -> Option<ModelSet
     let unencrypted = reader.flag(section, "unencrypted").unwrap_or(false);
     let url = url(reader, section, &at, protocol, unencrypted);
     let model = model(reader, section, &at);
-    let key = key(reader, section);
+    let key = key(reader, section, "key");
     let ca_file = reader
         .text(section, "ca-file", "/etc/ssl/our-ca.pem")
         .and_then(|text| reader.path("ca-file", text));
@@ -229,25 +229,30 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-/// Where the key is; `Some(None)` when none is needed, `None` after a mistake.
+/// Where a secret is, as `WORD-file` or `WORD-credential`; `Some(None)` when none is needed, `None` after a mistake.
 #[allow(
     clippy::option_option,
     reason = "absent and mistaken are two different things"
 )]
-fn key(reader: &mut Reader<'_>, section: Section<'_>) -> Option<Option<SecretSource>> {
-    let file = reader.text(section, "key-file", "/etc/prunella/secrets/groq");
-    let credential = reader.text(section, "key-credential", "groq");
+pub(super) fn key(
+    reader: &mut Reader<'_>,
+    section: Section<'_>,
+    word: &str,
+) -> Option<Option<SecretSource>> {
+    let (in_file, in_credential) = (format!("{word}-file"), format!("{word}-credential"));
+    let file = reader.text(section, &in_file, "/etc/prunella/secrets/NAME");
+    let credential = reader.text(section, &in_credential, "NAME");
     match (file, credential) {
         (Some(_), Some((_, span))) => {
             reader.error_help(
                 span,
-                "there are both a `key-file` and a `key-credential`",
+                format!("there are both a `{in_file}` and a `{in_credential}`"),
                 "keep one of them",
             );
             None
         }
         (Some(text), None) => reader
-            .path("key-file", text)
+            .path(&in_file, text)
             .map(|path| Some(SecretSource::File(path))),
         (None, Some((name, span))) => {
             let plain = !name.is_empty()

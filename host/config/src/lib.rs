@@ -110,6 +110,7 @@ pub mod reader;
 mod service_file;
 mod setting;
 mod store;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod together;
@@ -130,6 +131,7 @@ pub use self::{
     plugins::{Installed, PLUGINS},
     setting::SettingPlaces,
     store::Retention,
+    telemetry::Traces,
     usable::Usable,
 };
 
@@ -190,6 +192,8 @@ pub struct Config {
     pub channels: BTreeMap<ChannelName, ChannelSettings>,
     /// Who hears of what.
     pub alerts: AlertSettings,
+    /// Where traces of incidents are sent; nowhere, when absent.
+    pub traces: Option<Traces>,
     /// How long incidents are kept.
     pub retention: Retention,
     /// Whether what acts has to be signed.
@@ -221,6 +225,7 @@ impl Default for Config {
             oversight: Oversight::default(),
             channels: BTreeMap::new(),
             alerts: AlertSettings::default(),
+            traces: None,
             retention: Retention::default(),
             signatures: SignaturePolicy::default(),
             keys: BTreeMap::new(),

@@ -13,7 +13,7 @@ use super::{
     health, metrics,
     reader::{Reader, Section},
     service_file::{budget_section, proof_section, read_order, read_strategies},
-    store,
+    store, telemetry,
 };
 use prunella_core::{
     StrategyName, UnitName,
@@ -35,6 +35,7 @@ const KEYS: &[&str] = &[
     "store",
     "strategy",
     "analysis",
+    "telemetry",
     "channel",
     "alerts",
 ];
@@ -102,6 +103,7 @@ pub(super) fn read<'t>(
         config.signatures = policy;
     }
     config.analysis = super::analysis::read(reader, top);
+    config.traces = telemetry::read(reader, top);
     config.oversight = super::oversight::read(reader, top, config.analysis.is_some());
     config.channels = channels::read(reader, top);
     let strategies = defaults_section(reader, top, &mut config.defaults);

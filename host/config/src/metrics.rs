@@ -18,6 +18,9 @@ pub struct MetricsSettings {
     pub smart: Option<Duration>,
     /// How often GPUs are asked, where `nvidia-smi` is installed; never, when absent.
     pub gpus: Option<Duration>,
+    /// Whether monitoring is told what other agents are told by as well, such as
+    /// `agent_incidents_total`.
+    pub agent_names: bool,
 }
 
 impl Default for MetricsSettings {
@@ -27,6 +30,7 @@ impl Default for MetricsSettings {
             max_size: 256 << 20,
             smart: Some(Duration::from_secs(3_600)),
             gpus: Some(Duration::from_secs(60)),
+            agent_names: false,
         }
     }
 }
@@ -51,7 +55,13 @@ pub(super) fn section(reader: &mut Reader<'_>, top: Section<'_>) -> MetricsSetti
     let Some(section) = reader.section(top, "metrics", "[metrics]") else {
         return settings;
     };
-    reader.only(section, &["interval", "max-size", "smart", "gpus"]);
+    reader.only(
+        section,
+        &["interval", "max-size", "smart", "gpus", "agent-names"],
+    );
+    if let Some(agent_names) = reader.flag(section, "agent-names") {
+        settings.agent_names = agent_names;
+    }
     let often = &mut settings.interval;
     interval(reader, section, "interval", LEAST..=MOST, often);
     let run = LEAST_RUN..=MOST_RUN;

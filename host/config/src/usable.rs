@@ -192,6 +192,7 @@ impl<'a> Plan<'a> {
         if self.held.is_some() {
             // Whom it may ask, and what it may be told, is not known for sure.
             config.analysis = None;
+            config.traces = None;
         }
         config.held = self.held;
         self.told.extend(warnings);

@@ -29,6 +29,7 @@ use crate::{
     error::may_heal,
     expected,
     gate::DaemonGate,
+    health::ProbeFigures,
     keys, pauses,
     queries::{InForce, LocalQueries},
     reload,
@@ -76,6 +77,10 @@ impl InForce for Daemon {
 
     fn sampler(&self) -> Option<&Sampler> {
         Some(&self.sampler)
+    }
+
+    fn probe_figures(&self) -> Vec<ProbeFigures> {
+        self.health.probe_figures()
     }
 
     fn wait_for_health(&self) {

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod budgets;
+mod latencies;
 mod seen;
 mod work;
 
@@ -42,9 +43,11 @@ use prunella_health::{
 use prunella_linux::Linux;
 use prunella_store::{SeenHealth, Store};
 
+pub(crate) use self::latencies::{LATENCY_BOUNDS, ProbeFigures};
 use self::{
     ahead::SeriesAhead,
     budgets::Written,
+    latencies::Latencies,
     seen::{SeenDegradation, SeenStep, seen_degradation, seen_step},
     work::Work,
 };
@@ -90,6 +93,8 @@ pub(crate) struct HealthBook {
     /// What was to be used up when that was news last.
     ahead_told: Mutex<Option<Vec<SeriesAhead>>>,
     budgets_written: Written,
+    /// How fast probes are answered.
+    latencies: Latencies,
     work: Sender<Work>,
     /// Who is told what begins, or changes, an incident.
     on_news: OnceLock<Box<OnNews>>,
@@ -148,6 +153,7 @@ impl HealthBook {
             host_told: Mutex::default(),
             ahead_told: Mutex::default(),
             budgets_written: Written::default(),
+            latencies: Latencies::default(),
             work,
             on_news: OnceLock::new(),
         });
@@ -278,6 +284,7 @@ impl HealthBook {
             }
         }
         drop(trackers);
+        self.latencies.declare(config);
         self.restore_budgets(config, &added);
         for (unit, observed) in changes {
             self.note(&unit.into(), observed);
@@ -291,6 +298,7 @@ impl HealthBook {
     /// A probe's turn came.
     pub(crate) fn probed(&self, unit: &UnitName, probe: &str, heard: Heard) {
         let mut has_budget = false;
+        self.latencies.heard(unit, probe, &heard.sample);
         self.observe(unit, |tracker, now| {
             if let Some(certificate) = heard.certificate {
                 tracker.certificate(now, probe, certificate);
@@ -344,6 +352,11 @@ impl HealthBook {
             .get(unit)
             .map(Tracker::probes)
             .unwrap_or_default()
+    }
+
+    /// How probes were answered since the daemon began, by unit and name.
+    pub(crate) fn probe_figures(&self) -> Vec<ProbeFigures> {
+        self.latencies.all()
     }
 
     /// The host was measured.

@@ -403,8 +403,13 @@ fn secrets(paths: &Paths, config: &Config) -> Vec<Diagnostic> {
         .analysis
         .as_ref()
         .and_then(|model| model.key.as_ref());
+    let token = config
+        .traces
+        .as_ref()
+        .and_then(|traces| traces.token.as_ref());
+    let others = key.into_iter().chain(token);
     let mut found = Vec::new();
-    for (secret, channel) in channels.chain(key.map(|key| (key, None))) {
+    for (secret, channel) in channels.chain(others.map(|secret| (secret, None))) {
         let SecretSource::File(path) = secret else {
             continue;
         };

@@ -11,7 +11,7 @@
 //! | [`configuration`], `loading`, [`assembly`] | the configuration, strategies, and a healer with all that it needs |
 //! | `access`, `incidents`, `pauses`, `expected`, `approvals`, `keys`, [`reports`] | what is looked up and written in the store |
 //! | `detection`, `restart_loops`, `probes`, `disks`, [`notifier`], `retention`, `overview` | one task each |
-//! | `alerts`, [`backtest`] | what was told; what limits would have made of what was recorded |
+//! | `alerts`, [`backtest`], `exposition` | what was told; what limits would have made of what was recorded; what monitoring reads |
 //! | [`hook`], [`sweep`], [`heal`] | healing in a process of its own |
 //! | `queries`, `orders` | what anybody may ask for, answered here |
 //! | `shared`, `kill_switch`, `reload`, `gate`, `handler`, `run` | the daemon: its state, its threads, its answers, its loop |
@@ -30,6 +30,7 @@ mod disks;
 pub mod drop_ins;
 mod error;
 mod expected;
+mod exposition;
 pub mod files;
 mod gate;
 mod handler;

@@ -17,7 +17,9 @@ use prunella_core::{
 };
 use prunella_healer::Observer;
 use prunella_linux::Linux;
-use prunella_notify::{HostQueries, Notifier, NotifierSettings, channel};
+use prunella_notify::{
+    HostQueries, Notifier, NotifierSettings, TraceSender, TraceSettings, channel,
+};
 use prunella_report::Renderer;
 use prunella_store::{Store, StoreError};
 
@@ -61,6 +63,16 @@ pub fn of(paths: &Paths, assembly: &Assembly) -> Option<Notifier> {
             measures: Arc::clone(&assembly.measures),
         }),
     )
+}
+
+/// What sends traces of incidents; absent without a store.
+pub(crate) fn traces(assembly: &Assembly) -> Option<TraceSender> {
+    let healer = Arc::clone(&assembly.healer);
+    Some(TraceSender::new(TraceSettings {
+        store: assembly.store.clone()?,
+        config: Arc::new(move || healer.config()),
+        hostname: hostname(),
+    }))
 }
 
 /// The notifier of a process that only sends.

@@ -9,9 +9,9 @@ use std::{
 
 use prunella_analysis::HostAnalyst;
 use prunella_api::{
-    Answer, AuditFilter, DaemonInfo, HealthDetail, HealthReport, MetricHistory, MetricsReport,
-    PluginStatus, Queries, Records, Refusal, RefusalKind, ReportFormat, SeenHealth, ServiceDetail,
-    ServiceStatus, StatusReport,
+    Answer, AuditFilter, DaemonInfo, ExpositionFormat, HealthDetail, HealthReport, MetricHistory,
+    MetricsReport, PluginStatus, Queries, Records, Refusal, RefusalKind, ReportFormat, SeenHealth,
+    ServiceDetail, ServiceStatus, StatusReport,
 };
 use prunella_config::Config;
 use prunella_core::{
@@ -30,8 +30,8 @@ use prunella_linux::{Linux, LinuxSettings};
 use prunella_store::{Store, StoreError};
 
 use crate::{
-    DaemonError, Paths, access, alerts, clock, configuration, incidents, measured, overview,
-    plugins, reports, sampler::Sampler,
+    DaemonError, Paths, access, alerts, clock, configuration, exposition, health::ProbeFigures,
+    incidents, measured, overview, plugins, reports, sampler::Sampler,
 };
 
 /// How long one look at a unit may take.
@@ -73,6 +73,9 @@ pub(crate) trait InForce: Send + Sync {
 
     /// What measures; nothing, where no daemon does.
     fn sampler(&self) -> Option<&Sampler>;
+
+    /// How probes were answered since the daemon began; nothing, where no daemon asks them.
+    fn probe_figures(&self) -> Vec<ProbeFigures>;
 
     /// Waits, but not for long, until what is known of health is in the store.
     fn wait_for_health(&self);
@@ -470,6 +473,26 @@ impl Queries for LocalQueries {
             Err(refusal) => Err(refusal.clone().into()),
         }
     }
+
+    fn exposition(&self, format: ExpositionFormat) -> Answer<String> {
+        let linux = self.in_force.linux()?;
+        let figures = exposition::Figures::of(exposition::Sources {
+            paths: &self.paths,
+            config: &self.in_force.config(),
+            store: self.store.as_ref().ok().and_then(Option::as_ref),
+            store_works: self.store.is_ok(),
+            linux: &linux,
+            daemon: self.in_force.daemon(),
+            health: self.in_force.health(),
+            host_health: self.in_force.host_health(),
+            probes: self.in_force.probe_figures(),
+            config_problems: self.in_force.config_problems().len(),
+        });
+        exposition::written(figures, format).map_err(|error| {
+            let what = format!("the figures cannot be written: {error}");
+            Refusal::new(RefusalKind::Failed, what).into()
+        })
+    }
 }
 
 /// How a service, or the host, is that no daemon ever watched.
@@ -535,6 +558,10 @@ impl InForce for Command {
 
     fn sampler(&self) -> Option<&Sampler> {
         None
+    }
+
+    fn probe_figures(&self) -> Vec<ProbeFigures> {
+        Vec::new()
     }
 
     fn wait_for_health(&self) {}

@@ -70,6 +70,12 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     {
         tracing::debug!("the notifier was there before");
     }
+    let traces = notifier::traces(&assembly).map(Arc::new);
+    if let Some(traces) = &traces
+        && watchers.traces.set(Arc::clone(traces)).is_err()
+    {
+        tracing::debug!("what sends traces was there before");
+    }
     let health = HealthBook::start(
         &assembly.linux,
         assembly.store.as_ref(),
@@ -133,6 +139,10 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
         && let Err(error) = notifier.start()
     {
         tracing::error!("nobody but the journal is told: {error}");
+    }
+    // What ended before this daemon began.
+    if let Some(traces) = &traces {
+        traces.wake();
     }
     daemon.tell_config_problems();
     let news = events.clone();
@@ -243,6 +253,9 @@ pub fn run(paths: &Paths) -> Result<(), DaemonError> {
     daemon.health.stop(Duration::from_secs(1));
     if let Some(notifier) = &daemon.notifier {
         notifier.stop(STOP_GRACE);
+    }
+    if let Some(traces) = &traces {
+        traces.stop();
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use prunella_core::{
     trail::{Entry, Step},
 };
 use prunella_healer::{Observer, OpenOutcome, Scheduler};
-use prunella_notify::Notifier;
+use prunella_notify::{Notifier, TraceSender};
 use prunella_watch::{Unanswered, WatchEvent};
 
 use crate::{
@@ -105,6 +105,9 @@ impl Daemon {
         if let Some(notifier) = &self.notifier {
             notifier.wake();
         }
+        if let Some(traces) = self.watchers.traces.get() {
+            traces.wake();
+        }
     }
 
     /// Opens an incident; trouble with that is logged.
@@ -145,6 +148,8 @@ pub(crate) struct Watchers {
     ended: AtomicBool,
     /// Set once it is there.
     pub(crate) notifier: OnceLock<Arc<Notifier>>,
+    /// Set once it is there.
+    pub(crate) traces: OnceLock<Arc<TraceSender>>,
     /// Set once it is there.
     pub(crate) health: OnceLock<Arc<HealthBook>>,
 }
@@ -195,6 +200,9 @@ impl Observer for Watchers {
         }
         if let Some(notifier) = self.notifier.get() {
             notifier.step(incident, &entry.step);
+        }
+        if let Some(traces) = self.traces.get() {
+            traces.step(&entry.step);
         }
     }
 }

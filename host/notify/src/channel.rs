@@ -18,7 +18,7 @@ mod content;
 mod discord;
 mod fit;
 mod hook;
-mod http;
+pub(crate) mod http;
 mod mail;
 mod ntfy;
 mod pagerduty;

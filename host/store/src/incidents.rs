@@ -16,6 +16,7 @@ use crate::{
     Durable, Store, StoreError, WriteError, approvals,
     cached::Cached as _,
     columns::{json, to_integer, to_ms, to_us},
+    totals,
 };
 
 /// What [`Store::open_incident`] found.
@@ -63,7 +64,7 @@ pub(crate) fn insert_incident(
     detection: &str,
     ended: Option<&str>,
 ) -> rusqlite::Result<usize> {
-    transaction.execute_cached(
+    let inserted = transaction.execute_cached(
         "INSERT INTO incidents
            (id, key, unit, at_ms, cause, attempt, boot_id, parent, detection, ended, kind)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
@@ -81,7 +82,11 @@ pub(crate) fn insert_incident(
             ended,
             incident.detection.kind().as_str()
         ],
-    )
+    )?;
+    if inserted > 0 {
+        totals::opened(transaction, incident, ended)?;
+    }
+    Ok(inserted)
 }
 
 /// How many rows it changed: none when there is no such incident.
@@ -114,6 +119,7 @@ pub(crate) fn set_ending(
         .optional()?;
     let asked_before = asked_before.flatten();
     approvals::withdraw(transaction, id, ending)?;
+    totals::ended(transaction, id, ending)?;
     transaction.execute_cached(
         "UPDATE incidents SET ended_at_ms = ?2, ended = ?3, ending = ?4, strategy = ?5,
            recovered_after = ?6, retry_at_ms = ?7, why = ?8, left_alone = ?9, people_asked = ?10
@@ -153,6 +159,7 @@ pub(crate) fn insert_step(
             step
         ],
     )?;
+    totals::stepped(transaction, entry)?;
     // A list tells of the latest failure.
     if let Some(failure) = LatestFailure::told_by(&entry.step) {
         transaction.execute_cached(
@@ -318,7 +325,8 @@ impl Store {
                 transaction.execute(
                     "UPDATE incidents SET attempt = ?2, ended_at_ms = NULL, ended = NULL,
                        ending = NULL, strategy = NULL, recovered_after = NULL,
-                       retry_at_ms = NULL, why = NULL, left_alone = NULL
+                       retry_at_ms = NULL, why = NULL, left_alone = NULL,
+                       traced_ms = NULL
                      WHERE id = ?1",
                     rusqlite::params![id.as_str(), attempt],
                 )?,

@@ -58,6 +58,8 @@ pub mod samples;
 mod schema;
 mod state;
 mod statistics;
+mod totals;
+mod traces;
 mod trouble;
 
 use std::{
@@ -86,6 +88,7 @@ pub use self::{
     probes::ProbeHistory,
     retention::Tidied,
     statistics::LearnedCounts,
+    totals::{RECOVERY_BOUNDS, Total, TotalCount},
 };
 
 /// Where the store lies unless told otherwise.

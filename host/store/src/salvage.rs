@@ -25,6 +25,7 @@ const WANTED: &[(&str, &str)] = &[
         "ended IS NULL OR ended = 'blocked' OR retry_at_ms IS NOT NULL",
     ),
     ("statistics", "TRUE"),
+    ("totals", "TRUE"),
     ("state", "TRUE"),
     ("releases", "TRUE"),
     // What people are still to hear.

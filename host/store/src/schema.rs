@@ -421,6 +421,21 @@ pub(crate) const MIGRATIONS: &[&str] = &[
         INSERT INTO events (kind, subject, number) VALUES ('pause', OLD.unit, 0);
     END;
     ",
+    // 17: what monitoring counts, and what was sent as traces.
+    "
+    CREATE TABLE totals (
+        total   TEXT NOT NULL,
+        -- A unit or a channel; empty where it is of neither.
+        subject TEXT NOT NULL,
+        label   TEXT NOT NULL,
+        number  INTEGER NOT NULL,
+        PRIMARY KEY (total, subject, label)
+    ) STRICT, WITHOUT ROWID;
+    -- When it was sent; NULL before, and once it is opened again.
+    ALTER TABLE incidents ADD COLUMN traced_ms INTEGER;
+    CREATE INDEX incidents_untraced ON incidents (ended_at_ms)
+        WHERE traced_ms IS NULL AND ended_at_ms IS NOT NULL;
+    ",
 ];
 
 /// The version of a store that this program has just written.

@@ -79,6 +79,7 @@ pub fn routes(app: App) -> Router {
         .layer(axum::extract::DefaultBodyLimit::max(FORM_BYTES))
         // The daemon's own, with the key or the session of whoever asks.
         .route("/health", get(relay::relay))
+        .route("/metrics", get(relay::relay))
         .route("/api/v1/{*rest}", any(relay::relay))
         .fallback(|| async { page::trouble::missing() });
     for (name, kind, content) in ASSETS {

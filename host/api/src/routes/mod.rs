@@ -24,6 +24,7 @@
 //! | `GET /api/v1/events` | | server-sent events |
 //! | `GET /api/v1/keys` | | keys of the web door |
 //! | `GET /api/v1/sessions/current` | | [`CurrentSession`] |
+//! | `GET /metrics` | | what monitoring reads: OpenMetrics, or Prometheus' text |
 //! | `GET /health` | | that the daemon is alive; open to everybody |
 //! | `POST /api/v1/services/{unit}/heal` | [`HealOptions`] | NDJSON: steps, then the end |
 //! | `POST /api/v1/services/{unit}/failures` | [`Monitor`] | the incident, for a hook |
@@ -201,6 +202,7 @@ fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .nest("/api/v1", v1)
         .route("/health", get(web::alive))
+        .route("/metrics", get(questions::exposition))
         .fallback(no_such_resource)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), judge))

@@ -3,7 +3,10 @@
 use axum::{
     Extension,
     extract::State,
-    http::{HeaderValue, header::LINK},
+    http::{
+        HeaderMap, HeaderValue,
+        header::{ACCEPT, CONTENT_TYPE, LINK},
+    },
     response::{IntoResponse, Response},
 };
 use prunella_core::{
@@ -17,11 +20,11 @@ use prunella_core::{
 
 use super::{
     Api,
-    extract::{Named, Params, Reply},
+    extract::{Json, Named, Params, Reply},
 };
 use crate::{
-    HealthDetail, HealthReport, MetricHistory, MetricsReport, Records, Refusal, ServiceDetail,
-    ServiceStatus, StatusReport,
+    ExpositionFormat, HealthDetail, HealthReport, MetricHistory, MetricsReport, Records, Refusal,
+    ServiceDetail, ServiceStatus, StatusReport,
     message::{AlertParams, IncidentParams, SinceParams, SpanParams, UnitParams},
     rights::Caller,
 };
@@ -161,4 +164,18 @@ pub(super) async fn alert(State(shared): Api, Named(id): Named<String>) -> Reply
 
 pub(super) async fn expected_work(State(shared): Api) -> Reply<Vec<ExpectedWork>> {
     shared.ask(|queries| queries.expected_work()).await
+}
+
+/// In the format that the reader accepts.
+pub(super) async fn exposition(
+    State(shared): Api,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let format = ExpositionFormat::accepted(accept.unwrap_or_default());
+    let Json(text) = shared
+        .ask(move |queries| queries.exposition(format))
+        .await?;
+    let media = HeaderValue::from_static(format.content_type());
+    Ok(([(CONTENT_TYPE, media)], text).into_response())
 }

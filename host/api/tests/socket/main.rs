@@ -25,12 +25,12 @@ use std::{
 
 use prunella_api::{
     Accepted, AddedKey, Answer, ApiError, AuditFilter, CONTROL_SOCKET, ChannelTest, Client,
-    DayCount, DecideCall, Door, ExpectCall, HealCall, HealthDetail, HealthReport, HookCall,
-    HostOverview, InstanceHistory, KeyCall, LatestValue, LinkCall, LoginLink, MetricHistory,
-    MetricsReport, Monitor, News, Orders, PauseCall, PauseStatus, PluginStatus, Queries, Records,
-    Refusal, RefusalKind, Reloaded, ReportFormat, ResumeCall, Resumed, Retried, STATUS_SOCKET,
-    SeenHealth, ServeError, ServeSettings, Server, ServiceDetail, StatusReport, Steps, UndoCall,
-    Undone, serve,
+    DayCount, DecideCall, Door, ExpectCall, ExpositionFormat, HealCall, HealthDetail, HealthReport,
+    HookCall, HostOverview, InstanceHistory, KeyCall, LatestValue, LinkCall, LoginLink,
+    MetricHistory, MetricsReport, Monitor, News, Orders, PauseCall, PauseStatus, PluginStatus,
+    Queries, Records, Refusal, RefusalKind, Reloaded, ReportFormat, ResumeCall, Resumed, Retried,
+    STATUS_SOCKET, SeenHealth, ServeError, ServeSettings, Server, ServiceDetail, StatusReport,
+    Steps, UndoCall, Undone, serve,
 };
 use prunella_core::{
     ChannelName, Monotonic, StrategyName, Timestamp, UnitName,
@@ -357,6 +357,9 @@ impl Queries for Fixed {
             format!("there is no message {id}{}", "!".repeat(long)),
         )
         .into())
+    }
+    fn exposition(&self, format: ExpositionFormat) -> Answer<String> {
+        Ok(format!("# {format:?}\n"))
     }
 }
 
@@ -768,10 +771,29 @@ fn nonsense_gets_a_clear_answer(#[case] method: &str, #[case] address: &str, #[c
 }
 
 #[test]
+fn monitoring_reads_the_format_that_it_accepts() {
+    let house = House::new();
+    let text = house.client().exposition(ExpositionFormat::Prometheus);
+    assert_eq!(text.unwrap(), "# Prometheus\n");
+    let text = house.client().exposition(ExpositionFormat::OpenMetrics);
+    assert_eq!(text.unwrap(), "# OpenMetrics\n");
+
+    let get = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    let answer = house.say(STATUS_SOCKET, get).to_lowercase();
+    assert!(
+        answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+        "{answer}"
+    );
+    let post = b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    let answer = house.say(STATUS_SOCKET, post);
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+}
+
+#[test]
 fn a_missing_resource_is_a_problem() {
     let house = House::new();
     for socket in [CONTROL_SOCKET, STATUS_SOCKET] {
-        let answer = house.say(socket, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+        let answer = house.say(socket, b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n");
         assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
         assert!(answer.contains("application/problem+json"), "{answer}");
     }

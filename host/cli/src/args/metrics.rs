@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use prunella_core::Timestamp;
 
 /// `prunella metrics`
@@ -50,6 +50,43 @@ pub(crate) struct MetricsArgs {
 pub(crate) enum MetricsCommand {
     #[command(about = "Score each measurement of a CSV file: how unusual it is")]
     Detect(DetectArgs),
+    #[command(about = "Print what monitoring reads, for Prometheus or OpenMetrics")]
+    Export(ExportMetricsArgs),
+}
+
+/// `prunella metrics export`
+#[derive(Debug, Args)]
+#[command(
+    long_about = "Print what monitoring reads, for Prometheus or OpenMetrics.\n\n\
+        Tells how services are, what was done about them, and what Prunella itself costs: the same \
+        as `GET /metrics` on the daemon's socket. With --output, writes it to a file for \
+        node_exporter's textfile collector, so that nothing has to listen: at any moment the whole \
+        old or the whole new file is there. Without a daemon, the health of services is unknown, \
+        and counters are those of the store.",
+    after_help = "\
+Examples:
+  prunella metrics export
+  prunella metrics export --format openmetrics
+  sudo prunella metrics export --output /var/lib/prometheus/node-exporter/prunella.prom"
+)]
+pub(crate) struct ExportMetricsArgs {
+    /// Format to print
+    #[arg(long, value_name = "FORMAT", default_value = "prometheus")]
+    pub(crate) format: MetricsFormat,
+
+    /// Write to this file instead, readable by everybody
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// Formats of `prunella metrics export`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MetricsFormat {
+    /// Prometheus' text format
+    Prometheus,
+    /// OpenMetrics
+    #[value(name = "openmetrics")]
+    OpenMetrics,
 }
 
 /// `prunella metrics detect`

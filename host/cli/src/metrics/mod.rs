@@ -1,6 +1,7 @@
 //! `prunella metrics`: what is measured of services and of the host.
 
 mod detect;
+mod export;
 mod outlook;
 mod plot;
 
@@ -28,8 +29,10 @@ const HEIGHT: usize = 10;
 
 /// Runs the command.
 pub(crate) fn run(paths: &Paths, args: &MetricsArgs) -> anyhow::Result<Exit> {
-    if let Some(MetricsCommand::Detect(args)) = &args.command {
-        return detect::run(args);
+    match &args.command {
+        Some(MetricsCommand::Detect(args)) => return detect::run(args),
+        Some(MetricsCommand::Export(args)) => return export::run(paths, args),
+        None => {}
     }
     let prunella = Prunella::new(paths);
     let subject = args.unit.as_deref().map(subject).transpose()?;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     Try, again, alertmanager, delivery, discord,
-    http::{self, Request},
+    http::{self, Request, Transport},
     ntfy, pagerduty, signature, slack, teams, time_for, webhook,
 };
 use crate::{Channel, Delivery, Message};
@@ -124,7 +124,11 @@ impl Hook {
             return Err(again("there was no time left to try"));
         };
         let request = self.request(message)?;
-        match http::post(&self.settings, &request, time) {
+        let transport = Transport {
+            proxy: self.settings.http.proxy.as_deref(),
+            ca_file: self.settings.ca_file.as_deref(),
+        };
+        match http::post(transport, &request, time) {
             Delivery::Delivered { detail } => Ok(detail),
             failed => Err(failed),
         }

@@ -13,10 +13,9 @@
 //! No redirect is followed: it would carry the message, and the secret with it,
 //! to somebody whom the operator did not name.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use prunella_config::channels::ChannelSettings;
 use prunella_core::{
     secret::Secret,
     text::{REDACTED, one_line},
@@ -43,21 +42,32 @@ const NOT_BEFORE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// A part of a URL this long may be a key.
 const KEY_LIKE: usize = 8;
 
+/// How to get there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Transport<'a> {
+    /// The proxy; none when absent, whatever the environment says.
+    pub(crate) proxy: Option<&'a str>,
+    /// The authorities whose certificates are accepted; the system's when absent.
+    pub(crate) ca_file: Option<&'a Path>,
+}
+
 /// What to send.
-pub(super) struct Request {
-    pub(super) url: Url,
-    pub(super) body: Vec<u8>,
-    pub(super) headers: Vec<(&'static str, String)>,
+pub(crate) struct Request {
+    pub(crate) url: Url,
+    pub(crate) body: Vec<u8>,
+    media_type: &'static str,
+    pub(crate) headers: Vec<(&'static str, String)>,
     authorization: Option<String>,
     secrets: Vec<Secret>,
     secret_url: bool,
 }
 
 impl Request {
-    pub(super) fn new(url: Url, body: Vec<u8>) -> Self {
+    pub(crate) fn new(url: Url, body: Vec<u8>) -> Self {
         Self {
             url,
             body,
+            media_type: "application/json",
             headers: Vec::new(),
             authorization: None,
             secrets: Vec::new(),
@@ -65,24 +75,30 @@ impl Request {
         }
     }
 
+    /// Of another type than JSON.
+    pub(crate) fn of_type(mut self, media_type: &'static str) -> Self {
+        self.media_type = media_type;
+        self
+    }
+
     /// Its URL must not show either.
-    pub(super) fn hiding_url(mut self) -> Self {
+    pub(crate) fn hiding_url(mut self) -> Self {
         self.secret_url = true;
         self
     }
 
     /// A secret that must not show in what is said about this request.
-    pub(super) fn hiding(mut self, secret: Secret) -> Self {
+    pub(crate) fn hiding(mut self, secret: Secret) -> Self {
         self.secrets.push(secret);
         self
     }
 
-    pub(super) fn bearer(self, token: Secret) -> Self {
+    pub(crate) fn bearer(self, token: Secret) -> Self {
         let header = format!("Bearer {}", token.reveal());
         self.hiding(token).authorized(header)
     }
 
-    pub(super) fn authorized(mut self, header: String) -> Self {
+    pub(crate) fn authorized(mut self, header: String) -> Self {
         if let Some((_, credentials)) = header.split_once(' ') {
             self.secrets.push(Secret::new(credentials));
         }
@@ -125,14 +141,14 @@ impl Request {
 }
 
 /// Sends `request`, for at most `time`.
-pub(super) fn post(settings: &ChannelSettings, request: &Request, time: Duration) -> Delivery {
-    run(time, attempt(settings, request), || {
+pub(crate) fn post(transport: Transport<'_>, request: &Request, time: Duration) -> Delivery {
+    run(time, attempt(transport, request), || {
         format!("{} did not answer within {time:.0?}", request.host())
     })
 }
 
-async fn attempt(settings: &ChannelSettings, request: &Request) -> Try {
-    let client = client(settings, &request.url)?;
+async fn attempt(transport: Transport<'_>, request: &Request) -> Try {
+    let client = client(transport, &request.url)?;
     let headers = headers(request)?;
     let response = client
         .post(request.url.clone())
@@ -144,11 +160,11 @@ async fn attempt(settings: &ChannelSettings, request: &Request) -> Try {
     judge(request, response).await
 }
 
-fn client(settings: &ChannelSettings, url: &Url) -> Result<Client, Delivery> {
-    let proxy = settings.http.proxy.as_deref();
+fn client(transport: Transport<'_>, url: &Url) -> Result<Client, Delivery> {
+    let proxy = transport.proxy;
     let encrypted = url.scheme() == "https" || proxy.is_some_and(|url| url.starts_with("https:"));
     let tls = if encrypted {
-        tls::config(settings.ca_file.as_deref())
+        tls::config(transport.ca_file)
     } else {
         tls::trusting_nobody()
     };
@@ -182,7 +198,7 @@ fn headers(request: &Request) -> Result<HeaderMap, Delivery> {
         })
     };
     let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(request.media_type));
     for (name, text) in &request.headers {
         headers.insert(*name, value(name, text)?);
     }

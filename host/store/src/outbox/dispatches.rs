@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params, types::V
 use crate::{
     Store, StoreError,
     columns::{from_ms, json, to_ms},
+    totals,
 };
 
 /// What became of a try.
@@ -134,10 +135,17 @@ impl Store {
             Tried::Withdrawn => (DispatchState::Withdrawn, None),
         };
         self.write("writing what became of a message", |transaction| {
-            transaction.execute(
-                "UPDATE dispatches SET state = ?2, next_at_ms = ?3, detail = ?4 WHERE id = ?1",
-                params![id, state.as_str(), next.map(to_ms), detail],
-            )?;
+            let channel = transaction
+                .query_row(
+                    "UPDATE dispatches SET state = ?2, next_at_ms = ?3, detail = ?4 WHERE id = ?1
+                     RETURNING channel",
+                    params![id, state.as_str(), next.map(to_ms), detail],
+                    channel,
+                )
+                .optional()?;
+            if let Some(channel) = channel {
+                totals::told(transaction, &channel, tried)?;
+            }
             Ok(())
         })
     }

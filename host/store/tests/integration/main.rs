@@ -13,4 +13,5 @@ mod retention;
 mod samples;
 mod state;
 mod statistics;
+mod totals;
 mod trouble;

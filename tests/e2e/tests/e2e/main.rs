@@ -29,6 +29,7 @@ mod lifecycle;
 mod logs;
 mod masks;
 mod measures;
+mod monitoring;
 mod one_story;
 mod operator;
 mod orders;
