@@ -19,19 +19,21 @@ const PROXIES: Software = Software {
 };
 
 /// A web server on a port, which it answers with. While `/run/sick-PORT` is there it answers
-/// 503; a start removes that. `/hold` is answered once `/run/release` is there.
+/// 503; a start removes that, and leaves `/run/broken-PORT`, which has it answer 503 as well.
+/// `/hold` is answered once `/run/release` is there.
 const SERVER: &str = r#"
 import http.server, os, pathlib, sys, time
 
 port = sys.argv[1]
 sick = pathlib.Path("/run/sick-" + port)
 sick.unlink(missing_ok=True)
+broken = pathlib.Path("/run/broken-" + port)
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         while self.path == "/hold" and not os.path.exists("/run/release"):
             time.sleep(0.05)
-        self.send_response(503 if sick.exists() else 200)
+        self.send_response(503 if sick.exists() or broken.exists() else 200)
         self.end_headers()
         self.wfile.write(port.encode())
 
@@ -251,7 +253,7 @@ const CIRCUIT: &str = "[proof]\nstable-for = \"300ms\"\ntimeout = \"5s\"\n\
 fn what_an_open_circuit_isolates_is_out_of_rotation_until_it_is_well() {
     let scene = behind_haproxy(&format!("{CIRCUIT}{FRONT}calm = \"1s\"\nlease = \"1s\"\n"));
     assert_eq!(said_at_start(&scene), "0");
-    sicken(&scene);
+    scene.write_file("/run/broken-8081", "", 0o644).unwrap();
     let opened = |scene: &Scene, times: usize| {
         let what = format!("the circuit to be opened {times} times");
         scene
@@ -283,7 +285,7 @@ fn what_an_open_circuit_isolates_is_out_of_rotation_until_it_is_well() {
     let whys = undone(&scene, &isolated);
     assert!(whys.iter().all(|why| why == "no-help"), "{whys:?}");
 
-    scene.remove_file("/run/sick-8081").unwrap();
+    scene.remove_file("/run/broken-8081").unwrap();
     scene
         .wait_for("the circuit to be closed", TIMEOUT, || {
             let healed = |one: &Incident| one.id == isolated.id && one.is("healed");
