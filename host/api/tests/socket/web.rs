@@ -34,7 +34,7 @@ pub(crate) fn keys() -> Vec<KeyInfo> {
         .collect()
 }
 
-fn key_of(role: Role) -> String {
+pub(crate) fn key_of(role: Role) -> String {
     format!("key-of-{role}")
 }
 
@@ -95,17 +95,23 @@ fn status(answer: &str) -> u16 {
     word.parse().unwrap()
 }
 
-fn body(answer: &str) -> serde_json::Value {
+pub(crate) fn body(answer: &str) -> serde_json::Value {
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     serde_json::from_str(body).unwrap()
 }
 
 impl House {
-    fn web(&self, method: &str, address: &str, headers: &[(&str, &str)], body: &str) -> String {
+    pub(crate) fn web(
+        &self,
+        method: &str,
+        address: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> String {
         self.say(WEB_SOCKET, &with(method, address, headers, body))
     }
 
-    fn as_role(&self, role: Role, method: &str, address: &str, body: &str) -> String {
+    pub(crate) fn as_role(&self, role: Role, method: &str, address: &str, body: &str) -> String {
         self.web(method, address, &[("X-API-Key", &key_of(role))], body)
     }
 
