@@ -55,6 +55,11 @@ pub(crate) struct Paces {
     known: Buckets,
     /// Requests without either, by peer.
     unknown: Buckets,
+    /// Orders, by key or session.
+    orders: Buckets,
+    /// Orders that were refused and are written down, by key or session: nobody fills the
+    /// record with what they may not do.
+    refused: Buckets,
 }
 
 impl Default for Paces {
@@ -64,6 +69,8 @@ impl Default for Paces {
             told: Buckets::new(Duration::from_secs(3_600), 1, NAMES),
             known: Buckets::new(Duration::from_micros(2_500), 800, NAMES),
             unknown: Buckets::new(Duration::from_millis(50), 40, NAMES),
+            orders: Buckets::new(Duration::from_millis(100), 60, NAMES),
+            refused: Buckets::new(Duration::from_secs(10), 20, NAMES),
         }
     }
 }
@@ -89,6 +96,16 @@ impl Paces {
         }
         if self.wrong.take(&peer.0, now).is_err() {
             tracing::debug!("wrong keys from one place at the same time");
+        }
+    }
+
+    /// Whether an order that was answered so is written down.
+    fn is_worth_writing(&self, caller: &Caller, status: u16) -> bool {
+        match caller {
+            Caller::Known(known) if status == 403 => {
+                self.refused.take(&known.hash, Instant::now()).is_ok()
+            }
+            _ => true,
         }
     }
 }
@@ -197,7 +214,10 @@ async fn known(
         taken.map_err(|wait| too_many("too many requests came from here", wait))?;
         return Ok((Caller::Nobody, None));
     };
-    shared.paces.may_try(peer)?;
+    let is_key = matches!(shown, Shown::Key(_));
+    if is_key {
+        shared.paces.may_try(peer)?;
+    }
     let gate = Arc::clone(&shared.door.gate);
     let found = match shown {
         Shown::Key(key) => {
@@ -236,18 +256,24 @@ async fn known(
         }
     };
     let Some((known, still)) = found else {
-        let what = match shown {
-            Shown::Key(_) => "a key",
-            Shown::Session(_) => "a session",
-        };
-        shared.paces.wrong(peer, what);
-        return Err(unauthorized(match shown {
-            Shown::Key(_) => "this key is not known: it is wrong, was revoked, or its time is over",
-            Shown::Session(_) => "this session is over",
-        }));
+        if is_key {
+            shared.paces.wrong(peer, "a key");
+            return Err(unauthorized(
+                "this key is not known: it is wrong, was revoked, or its time is over",
+            ));
+        }
+        // Every session ends, and its browser may not know yet: that is no reason to keep
+        // whoever else comes from there from logging in.
+        let taken = shared.paces.unknown.take(&peer.0, now);
+        taken.map_err(|wait| too_many("too many requests came from here", wait))?;
+        return Err(unauthorized("this session is over"));
     };
     let taken = shared.paces.known.take(&known.hash, now);
     taken.map_err(|wait| too_many("too many requests came with this key", wait))?;
+    if !is_reading(method) {
+        let taken = shared.paces.orders.take(&known.hash, now);
+        taken.map_err(|wait| too_many("too many orders came with this key", wait))?;
+    }
     if let Shown::Session(session) = shown
         && !is_reading(method)
         && !has_csrf_token(headers, session)
@@ -337,7 +363,9 @@ pub(crate) async fn judge(
         Err(refusal) => refusal.into_response(),
     };
     entry.status = response.status().as_u16();
-    shared.record(entry).await;
+    if shared.paces.is_worth_writing(&caller, entry.status) {
+        shared.record(entry).await;
+    }
     response
 }
 

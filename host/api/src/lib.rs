@@ -31,6 +31,7 @@ mod health;
 mod idempotency;
 mod message;
 mod metrics;
+mod openapi;
 mod plugin;
 mod problem;
 mod queries;

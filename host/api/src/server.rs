@@ -250,14 +250,14 @@ pub fn serve(settings: ServeSettings, door: Door) -> Result<Server, ServeError> 
     let local = vec![
         (
             control,
-            Answers::ToRoot {
+            Answers::Root {
                 root: answering(Caller::Root),
                 strangers: answering(Caller::Stranger),
             },
         ),
-        (status, Answers::ToAll(answering(Caller::Reader))),
+        (status, Answers::All(answering(Caller::Reader))),
     ];
-    let web = vec![(web, Answers::ToUsers(web_routes))];
+    let web = vec![(web, Answers::Users(web_routes))];
     let threads = vec![
         start(
             ("api", settings.threads(), settings.connections),
@@ -369,11 +369,11 @@ fn bind(path: &Path, mode: u32, group: Option<u32>) -> Result<StdListener, Serve
 /// Who is answered by what.
 enum Answers {
     /// Root, and whoever should not have got here.
-    ToRoot { root: Router, strangers: Router },
+    Root { root: Router, strangers: Router },
     /// Whoever may connect.
-    ToAll(Router),
+    All(Router),
     /// Whoever may connect, by their user where they say no more.
-    ToUsers(Router),
+    Users(Router),
 }
 
 /// One of the sockets.
@@ -445,13 +445,13 @@ impl Listening {
     /// One connection: one request, its answer.
     fn answer(&self, stream: UnixStream) -> impl Future<Output = hyper::Result<()>> + use<> {
         let routes = match &self.answers {
-            Answers::ToRoot { strangers, .. } if !peer_may_order(&stream) => strangers.clone(),
-            Answers::ToRoot { root, .. } => match account_of_peer(&stream) {
+            Answers::Root { strangers, .. } if !peer_may_order(&stream) => strangers.clone(),
+            Answers::Root { root, .. } => match account_of_peer(&stream) {
                 Some(account) => root.clone().layer(Extension(Account(account))),
                 None => root.clone(),
             },
-            Answers::ToAll(routes) => routes.clone(),
-            Answers::ToUsers(routes) => {
+            Answers::All(routes) => routes.clone(),
+            Answers::Users(routes) => {
                 let peer = rustix::net::sockopt::socket_peercred(&stream).ok();
                 let user = PeerUser(peer.map(|peer| peer.uid.as_raw()));
                 routes.clone().layer(Extension(user))

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use prunella_api::{DecideCall, account};
+use prunella_api::{ApiError, DecideCall, Refusal, RefusalKind, account};
 
 use prunella_core::{
     Timestamp,
@@ -22,6 +22,22 @@ use crate::{
     time,
 };
 
+/// What was decided already, or is not asked any more, is not there to be decided: a script
+/// tells that by the exit code.
+fn no_longer_asked(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<ApiError>() {
+        Some(ApiError::Refused(refusal)) if refusal.kind == RefusalKind::Conflict => {
+            let kind = RefusalKind::NotFound;
+            ApiError::Refused(Refusal {
+                kind,
+                ..refusal.clone()
+            })
+            .into()
+        }
+        _ => error,
+    }
+}
+
 /// Runs `prunella approve` or `prunella deny`.
 pub(crate) fn decide(paths: &Paths, args: DecideArgs, approve: bool) -> anyhow::Result<Exit> {
     let call = DecideCall {
@@ -31,7 +47,9 @@ pub(crate) fn decide(paths: &Paths, args: DecideArgs, approve: bool) -> anyhow::
         reason: args.reason,
     };
     let prunella = Prunella::new(paths);
-    let approval = prunella.order(|orders| orders.decide(&call))?;
+    let approval = prunella
+        .order(|orders| orders.decide(&call))
+        .map_err(no_longer_asked)?;
     let proposal = &approval.proposal;
     if approval.state == ApprovalState::Withdrawn {
         let next = if prunella.daemon_listens() {

@@ -208,6 +208,7 @@ fn unit_files(changes: &mut Changes, args: &UninstallArgs) -> anyhow::Result<()>
             Found::Edited | Found::Ours | Found::Same => remove_file(changes, &path)?,
         }
     }
+    web_service::remove_drop_in(changes, &args.place.unit_dir)?;
     for (_, path) in drop_ins::all(&args.place.unit_dir)? {
         if !changes.is_dry_run() {
             drop_ins::remove(&path)?;

@@ -89,8 +89,12 @@ pub(crate) fn enable(paths: &Paths, args: &WebEnableArgs) -> anyhow::Result<Exit
         output::remark("note", FAIR, note);
         return Ok(Exit::Ok);
     }
-    if unit_changed {
+    let joined = let_daemon_join(&mut changes, &args.place.unit_dir)?;
+    if unit_changed || joined {
         changes.systemctl(&["daemon-reload"])?;
+    }
+    if joined {
+        changes.systemctl(&["try-restart", "prunella.service"])?;
     }
     if !args.dry_run {
         // It gives its web socket to the group once that is there.
@@ -137,14 +141,55 @@ pub(crate) fn disable(args: &WebDisableArgs) -> anyhow::Result<Exit> {
             fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         }
         changes.changed("removed", &path.display().to_string())?;
-        if systemctl::booted() {
-            changes.systemctl(&["daemon-reload"])?;
-        }
+    }
+    remove_drop_in(&mut changes, &args.place.unit_dir)?;
+    if changes.count() > 0 && systemctl::booted() {
+        changes.systemctl(&["daemon-reload"])?;
     }
     if changes.count() == 0 {
         output::print("Nothing had to be changed.\n")?;
     }
     Ok(Exit::Ok)
+}
+
+/// Has the daemon be in the group, so that it can give its socket to it: it has no right to
+/// give anything to others. Answers whether it was not; `setup` writes it into the unit where
+/// the group is there already.
+fn let_daemon_join(changes: &mut Changes, unit_dir: &Path) -> anyhow::Result<bool> {
+    let own = fs::read_to_string(unit_dir.join("prunella.service")).unwrap_or_default();
+    let path = drop_in(unit_dir);
+    if own.contains(GROUP) || path.exists() {
+        return Ok(false);
+    }
+    if !changes.is_dry_run() {
+        files::folder(&unit_dir.join("prunella.service.d"), 0o755)?;
+        files::write(
+            &path,
+            files::marked(&format!("[Service]\nSupplementaryGroups={GROUP}\n")),
+        )?;
+    }
+    changes.changed("wrote", &path.display().to_string())?;
+    Ok(true)
+}
+
+/// Where the daemon is let into the group.
+fn drop_in(unit_dir: &Path) -> PathBuf {
+    unit_dir.join("prunella.service.d/prunella-web.conf")
+}
+
+/// Removes what lets the daemon into the group, and its folder if nothing else is in it.
+pub(crate) fn remove_drop_in(changes: &mut Changes, unit_dir: &Path) -> anyhow::Result<bool> {
+    let path = drop_in(unit_dir);
+    if !path.exists() {
+        return Ok(false);
+    }
+    if !changes.is_dry_run() {
+        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        // Somebody else's drop-ins stay.
+        let _ = fs::remove_dir(unit_dir.join("prunella.service.d"));
+    }
+    changes.changed("removed", &path.display().to_string())?;
+    Ok(true)
 }
 
 /// Stops the unit, where it is enabled or runs.

@@ -59,7 +59,7 @@ pub(crate) fn retry(store: &Store, id: Option<&str>) -> Answer<Retried> {
     let messages = store.retry_dispatches(Some(id), now).map_err(failed)?;
     if messages == 0 {
         return Err(Refusal::new(
-            RefusalKind::Failed,
+            RefusalKind::Conflict,
             match dispatch.state {
                 DispatchState::Delivered => {
                     format!("{} has the message {id} already", dispatch.channel)

@@ -26,7 +26,7 @@ pub(crate) fn decide(store: &Store, call: &DecideCall) -> Result<Approval, Refus
             &is_gone,
         )
         .map_err(|error| Refusal::new(RefusalKind::Failed, error.to_string()))?;
-    let refused = |why: String| Err(Refusal::new(RefusalKind::NotFound, why));
+    let refused = |why: String| Err(Refusal::new(RefusalKind::Conflict, why));
     match ruling {
         Ruling::Done(approval) | Ruling::Gone(approval) => Ok(approval),
         Ruling::Unknown => Err(Refusal::new(
@@ -49,7 +49,7 @@ pub(crate) fn decide(store: &Store, call: &DecideCall) -> Result<Approval, Refus
             what(&approval)
         )),
         Ruling::AskedAnew { over, now } => Err(Refusal::new(
-            RefusalKind::NotFound,
+            RefusalKind::Conflict,
             format!("that is not asked any more: {}", what(&over)),
         )
         .help(format!(

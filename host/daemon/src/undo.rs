@@ -28,7 +28,7 @@ pub(crate) fn undo(store: &Store, healer: &Healer, call: &UndoCall) -> Answer<Un
         .undo_incident(&record, &call.by, call.dry_run)
         .map_err(|error| match error {
             HealerError::Busy(unit) => Refusal::new(
-                RefusalKind::Failed,
+                RefusalKind::Conflict,
                 format!("{unit} is being healed now, and nothing is undone meanwhile"),
             )
             .help("wait until that is over: `prunella status` shows it"),

@@ -25,6 +25,7 @@
 //! | `GET /api/v1/keys` | | keys of the web door |
 //! | `GET /api/v1/sessions/current` | | [`CurrentSession`] |
 //! | `GET /metrics` | | what monitoring reads: OpenMetrics, or Prometheus' text |
+//! | `GET /api/v1/openapi.json` | | all of this, for programs |
 //! | `GET /health` | | that the daemon is alive; open to everybody |
 //! | `POST /api/v1/services/{unit}/heal` | [`HealOptions`] | NDJSON: steps, then the end |
 //! | `POST /api/v1/services/{unit}/failures` | [`Monitor`] | the incident, for a hook |
@@ -57,8 +58,10 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
+    handler::Handler,
+    http::Method,
     middleware,
-    routing::{delete, get, post},
+    routing::{MethodRouter, delete, get, post},
 };
 use prunella_core::{access::AuditEntry, text::one_line};
 use serde::Serialize;
@@ -155,54 +158,90 @@ pub(crate) fn routers(
     }
 }
 
+/// A router, and the addresses that it has.
+#[derive(Default)]
+struct Routes {
+    router: Router<Arc<Shared>>,
+    addresses: Vec<(Method, String)>,
+}
+
+impl Routes {
+    fn get<H: Handler<T, Arc<Shared>>, T: 'static>(&mut self, path: &str, handler: H) {
+        self.add(Method::GET, path, get(handler));
+    }
+
+    fn post<H: Handler<T, Arc<Shared>>, T: 'static>(&mut self, path: &str, handler: H) {
+        self.add(Method::POST, path, post(handler));
+    }
+
+    fn delete<H: Handler<T, Arc<Shared>>, T: 'static>(&mut self, path: &str, handler: H) {
+        self.add(Method::DELETE, path, delete(handler));
+    }
+
+    fn add(&mut self, method: Method, path: &str, answers: MethodRouter<Arc<Shared>>) {
+        let router = std::mem::take(&mut self.router);
+        self.router = router.route(path, answers);
+        self.addresses.push((method, path.to_owned()));
+    }
+}
+
+/// Every address with each of its methods.
+#[cfg(test)]
+pub(crate) fn addresses() -> Vec<(Method, String)> {
+    routes().addresses
+}
+
+fn routes() -> Routes {
+    let mut routes = Routes::default();
+    routes.get("/health", web::alive);
+    routes.get("/metrics", questions::exposition);
+    routes.get("/api/v1/openapi.json", web::openapi);
+    routes.get("/api/v1/status", questions::status);
+    routes.get("/api/v1/services", questions::services);
+    routes.get("/api/v1/services/{unit}", questions::service);
+    routes.get("/api/v1/health", questions::health);
+    routes.get("/api/v1/health/{subject}", questions::health_of);
+    routes.get("/api/v1/metrics", questions::metrics);
+    routes.get("/api/v1/metrics/{subject}", questions::metrics_of);
+    routes.get("/api/v1/metrics/{subject}/{metric}", questions::metric);
+    routes.get("/api/v1/incidents", questions::incidents);
+    routes.get("/api/v1/incidents/{id}", questions::incident);
+    routes.get("/api/v1/incidents/{id}/report", web::report);
+    routes.get("/api/v1/records", questions::records);
+    routes.get("/api/v1/strategies", questions::statistics);
+    routes.get("/api/v1/plugins", web::plugins);
+    routes.get("/api/v1/approvals", questions::approvals);
+    routes.get("/api/v1/expected-work", questions::expected_work);
+    routes.get("/api/v1/alerts", questions::alerts);
+    routes.get("/api/v1/alerts/{id}", questions::alert);
+    routes.get("/api/v1/audit", web::audit);
+    routes.get("/api/v1/events", web::events);
+    routes.get("/api/v1/keys", web::keys);
+    routes.get("/api/v1/sessions/current", web::current_session);
+    routes.post("/api/v1/services/{unit}/heal", heal::heal);
+    routes.post("/api/v1/services/{unit}/failures", orders::hook);
+    routes.post("/api/v1/incidents/{id}/undo", orders::undo);
+    routes.post("/api/v1/approvals/{id}/decision", orders::decide);
+    routes.post("/api/v1/pauses", orders::pause);
+    routes.delete("/api/v1/pauses", orders::resume_all);
+    routes.delete("/api/v1/pauses/{unit}", orders::resume);
+    routes.post("/api/v1/expected-work", orders::expect_work);
+    routes.delete("/api/v1/expected-work/{unit}", orders::end_expected_work);
+    routes.post("/api/v1/alerts/retry", orders::retry_all);
+    routes.post("/api/v1/alerts/{id}/retry", orders::retry);
+    routes.post("/api/v1/channels/{channel}/test", orders::test_channel);
+    routes.post("/api/v1/reload", orders::reload);
+    routes.post("/api/v1/keys/{name}", web::add_key);
+    routes.delete("/api/v1/keys/{name}", web::revoke_key);
+    routes.post("/api/v1/login-links", web::login_link);
+    routes.post("/api/v1/sessions", web::log_in);
+    routes.delete("/api/v1/sessions/current", web::log_out);
+    routes
+}
+
 fn router(shared: Arc<Shared>) -> Router {
-    let v1 = Router::new()
-        .route("/status", get(questions::status))
-        .route("/services", get(questions::services))
-        .route("/services/{unit}", get(questions::service))
-        .route("/services/{unit}/heal", post(heal::heal))
-        .route("/services/{unit}/failures", post(orders::hook))
-        .route("/health", get(questions::health))
-        .route("/health/{subject}", get(questions::health_of))
-        .route("/metrics", get(questions::metrics))
-        .route("/metrics/{subject}", get(questions::metrics_of))
-        .route("/metrics/{subject}/{metric}", get(questions::metric))
-        .route("/incidents", get(questions::incidents))
-        .route("/incidents/{id}", get(questions::incident))
-        .route("/incidents/{id}/report", get(web::report))
-        .route("/incidents/{id}/undo", post(orders::undo))
-        .route("/records", get(questions::records))
-        .route("/strategies", get(questions::statistics))
-        .route("/plugins", get(web::plugins))
-        .route("/approvals", get(questions::approvals))
-        .route("/approvals/{id}/decision", post(orders::decide))
-        .route("/pauses", post(orders::pause).delete(orders::resume_all))
-        .route("/pauses/{unit}", delete(orders::resume))
-        .route(
-            "/expected-work",
-            get(questions::expected_work).post(orders::expect_work),
-        )
-        .route("/expected-work/{unit}", delete(orders::end_expected_work))
-        .route("/alerts", get(questions::alerts))
-        .route("/alerts/retry", post(orders::retry_all))
-        .route("/alerts/{id}", get(questions::alert))
-        .route("/alerts/{id}/retry", post(orders::retry))
-        .route("/channels/{channel}/test", post(orders::test_channel))
-        .route("/reload", post(orders::reload))
-        .route("/audit", get(web::audit))
-        .route("/events", get(web::events))
-        .route("/keys", get(web::keys))
-        .route("/keys/{name}", post(web::add_key).delete(web::revoke_key))
-        .route("/login-links", post(web::login_link))
-        .route("/sessions", post(web::log_in))
-        .route(
-            "/sessions/current",
-            get(web::current_session).delete(web::log_out),
-        );
-    Router::new()
-        .nest("/api/v1", v1)
-        .route("/health", get(web::alive))
-        .route("/metrics", get(questions::exposition))
+    routes()
+        .router
         .fallback(no_such_resource)
         .method_not_allowed_fallback(no_such_method)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), judge))

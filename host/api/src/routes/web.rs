@@ -1,7 +1,7 @@
 //! What only front ends ask for: keys, sessions, the record of orders, events, reports.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Instant, SystemTime},
 };
 
@@ -40,6 +40,21 @@ pub(super) struct Alive {
 
 pub(super) async fn alive() -> Json<Alive> {
     Json(Alive { status: "alive" })
+}
+
+/// Made when it is first asked for; nobody needs a key for it.
+pub(super) async fn openapi() -> Result<Response, Refusal> {
+    static DOCUMENT: OnceLock<String> = OnceLock::new();
+    let text = match DOCUMENT.get() {
+        Some(text) => text,
+        None => {
+            let text = serde_json::to_string(&crate::openapi::document())
+                .map_err(|error| super::panicked(&error))?;
+            DOCUMENT.get_or_init(|| text)
+        }
+    };
+    let json = HeaderValue::from_static("application/json");
+    Ok(([(CONTENT_TYPE, json)], text.as_str()).into_response())
 }
 
 pub(super) async fn keys(State(shared): Api) -> Reply<Vec<KeyInfo>> {

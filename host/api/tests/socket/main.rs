@@ -6,6 +6,7 @@
     reason = "the helpers of a test may panic as the test itself may"
 )]
 
+mod document;
 mod web;
 
 use std::{

@@ -34,7 +34,7 @@ pub(crate) fn keys() -> Vec<KeyInfo> {
         .collect()
 }
 
-fn key_of(role: Role) -> String {
+pub(crate) fn key_of(role: Role) -> String {
     format!("key-of-{role}")
 }
 
@@ -95,17 +95,23 @@ fn status(answer: &str) -> u16 {
     word.parse().unwrap()
 }
 
-fn body(answer: &str) -> serde_json::Value {
+pub(crate) fn body(answer: &str) -> serde_json::Value {
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     serde_json::from_str(body).unwrap()
 }
 
 impl House {
-    fn web(&self, method: &str, address: &str, headers: &[(&str, &str)], body: &str) -> String {
+    pub(crate) fn web(
+        &self,
+        method: &str,
+        address: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> String {
         self.say(WEB_SOCKET, &with(method, address, headers, body))
     }
 
-    fn as_role(&self, role: Role, method: &str, address: &str, body: &str) -> String {
+    pub(crate) fn as_role(&self, role: Role, method: &str, address: &str, body: &str) -> String {
         self.web(method, address, &[("X-API-Key", &key_of(role))], body)
     }
 
@@ -268,6 +274,39 @@ fn a_link_makes_one_session_that_needs_its_csrf_token_to_order() {
     assert_eq!(status(&out), 204, "{out}");
     let over = house.web("GET", "/api/v1/status", &[by_session], "");
     assert_eq!(status(&over), 401);
+}
+
+#[test]
+fn a_session_that_is_over_keeps_nobody_from_logging_in() {
+    let house = House::new();
+    let over = [
+        ("X-Prunella-Session", "over"),
+        ("X-Prunella-Peer", "192.0.2.1"),
+    ];
+    for _ in 0..15 {
+        let answer = house.web("GET", "/api/v1/status", &over, "");
+        assert_eq!(status(&answer), 401, "{answer}");
+    }
+    let log_in = format!(r#"{{"token":"{TOKEN}"}}"#);
+    let answer = house.web("POST", "/api/v1/sessions", &over[1..], &log_in);
+    assert_eq!(status(&answer), 201, "{answer}");
+}
+
+#[test]
+fn nobody_fills_the_record_with_what_they_may_not_do() {
+    let house = House::new();
+    let refused = (0..50).map(|_| {
+        let answer = house.as_role(Role::Viewer, "POST", "/api/v1/reload", "");
+        status(&answer)
+    });
+    assert!(refused.into_iter().all(|status| status == 403));
+    assert_eq!(house.orders().len(), 20);
+    let pause = r#"{"reason":"x"}"#;
+    let statuses: Vec<u16> = (0..80)
+        .map(|_| status(&house.as_role(Role::Operator, "POST", "/api/v1/pauses", pause)))
+        .collect();
+    assert_eq!(statuses[..60], [200; 60]);
+    assert!(statuses.contains(&429), "{statuses:?}");
 }
 
 #[test]

@@ -26,11 +26,11 @@ use crate::samples;
 
 /// A request, as the daemon saw it.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub method: Method,
-    pub address: String,
-    pub headers: HeaderMap,
-    pub body: Value,
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) address: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
 }
 
 /// What somebody else wrote, in every answer.
@@ -41,22 +41,22 @@ struct Answers {
 }
 
 /// It ends when it is dropped, and its socket goes with it.
-pub struct TestDaemon {
-    pub socket: PathBuf,
+pub(crate) struct TestDaemon {
+    pub(crate) socket: PathBuf,
     seen: Arc<Mutex<Vec<Seen>>>,
     task: tokio::task::JoinHandle<()>,
     _folder: tempfile::TempDir,
 }
 
 /// The only session that there is.
-pub const SESSION: &str = "s3ss10n";
+pub(crate) const SESSION: &str = "s3ss10n";
 
 /// The token of its forms.
-pub const CSRF: &str = "t0k3n";
+pub(crate) const CSRF: &str = "t0k3n";
 
 impl TestDaemon {
     /// One whose answers have this text wherever somebody else's can be.
-    pub fn start(text: impl Into<String>) -> Self {
+    pub(crate) fn start(text: impl Into<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("web.sock");
         let seen = Arc::default();
@@ -86,12 +86,12 @@ impl TestDaemon {
     }
 
     /// What it was asked, sessions left out.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 
     /// The orders among that.
-    pub fn orders(&self) -> Vec<Seen> {
+    pub(crate) fn orders(&self) -> Vec<Seen> {
         self.seen()
             .into_iter()
             .filter(|it| it.method != Method::GET)

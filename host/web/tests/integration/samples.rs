@@ -30,9 +30,9 @@ use prunella_core::{
 };
 
 /// The incident that all samples speak of.
-pub const INCIDENT: &str = "20261130-221501Z-4f1c";
+pub(crate) const INCIDENT: &str = "20261130-221501Z-4f1c";
 
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     std::time::SystemTime::now().into()
 }
 
@@ -40,7 +40,7 @@ fn ago(seconds: u64) -> Timestamp {
     now().saturating_sub(Duration::from_secs(seconds))
 }
 
-pub fn unit(name: &str) -> UnitName {
+pub(crate) fn unit(name: &str) -> UnitName {
     UnitName::new(name).unwrap()
 }
 
@@ -48,7 +48,7 @@ fn strategy(name: &str) -> StrategyName {
     StrategyName::new(name).unwrap()
 }
 
-pub fn id() -> IncidentId {
+pub(crate) fn id() -> IncidentId {
     IncidentId::from_text(INCIDENT)
 }
 
@@ -66,7 +66,7 @@ fn symptom(text: &str) -> Symptom {
     }
 }
 
-pub fn health(subject: Subject, state: HealthState, text: &str) -> Health {
+pub(crate) fn health(subject: Subject, state: HealthState, text: &str) -> Health {
     Health {
         subject,
         state,
@@ -86,7 +86,7 @@ pub fn health(subject: Subject, state: HealthState, text: &str) -> Health {
     }
 }
 
-pub fn service(name: &str, state: HealthState, text: &str) -> ServiceStatus {
+pub(crate) fn service(name: &str, state: HealthState, text: &str) -> ServiceStatus {
     let down = matches!(state, HealthState::Failed | HealthState::Recovering);
     ServiceStatus {
         unit: unit(name),
@@ -113,7 +113,7 @@ pub fn service(name: &str, state: HealthState, text: &str) -> ServiceStatus {
     }
 }
 
-pub fn status(text: &str, services: Vec<ServiceStatus>, calm: bool) -> StatusReport {
+pub(crate) fn status(text: &str, services: Vec<ServiceStatus>, calm: bool) -> StatusReport {
     StatusReport {
         at: now(),
         version: "0.1.0".into(),
@@ -202,7 +202,7 @@ pub fn status(text: &str, services: Vec<ServiceStatus>, calm: bool) -> StatusRep
     }
 }
 
-pub fn summary(name: &str, text: &str, seconds: u64) -> Summary {
+pub(crate) fn summary(name: &str, text: &str, seconds: u64) -> Summary {
     Summary {
         id: id(),
         unit: unit(name),
@@ -220,7 +220,7 @@ pub fn summary(name: &str, text: &str, seconds: u64) -> Summary {
     }
 }
 
-pub fn detail(text: &str) -> ServiceDetail {
+pub(crate) fn detail(text: &str) -> ServiceDetail {
     ServiceDetail {
         at: now(),
         service: service("web.service", HealthState::Degraded, text),
@@ -286,7 +286,7 @@ pub fn detail(text: &str) -> ServiceDetail {
     }
 }
 
-pub fn health_detail(text: &str) -> HealthDetail {
+pub(crate) fn health_detail(text: &str) -> HealthDetail {
     let change = |seconds, from, to| Transition {
         subject: Subject::Unit(unit("web.service")),
         at: ago(seconds),
@@ -310,7 +310,7 @@ pub fn health_detail(text: &str) -> HealthDetail {
     }
 }
 
-pub fn metrics(text: &str) -> MetricsReport {
+pub(crate) fn metrics(text: &str) -> MetricsReport {
     let value = |metric, instance: Option<&str>, value| LatestValue {
         series: Series {
             subject: Subject::Unit(unit("web.service")),
@@ -333,7 +333,7 @@ pub fn metrics(text: &str) -> MetricsReport {
     }
 }
 
-pub fn history(subject: &str, metric: &str, since: u64, text: &str) -> MetricHistory {
+pub(crate) fn history(subject: &str, metric: &str, since: u64, text: &str) -> MetricHistory {
     let metric = Metric::from_word(metric).unwrap();
     let (from, until) = (since, now().as_millis());
     let step = until.saturating_sub(from).max(300) / 300;
@@ -380,7 +380,7 @@ fn plan(text: &str) -> Plan {
     plan
 }
 
-pub fn approval(text: &str, state: ApprovalState) -> Approval {
+pub(crate) fn approval(text: &str, state: ApprovalState) -> Approval {
     Approval {
         id: format!("{INCIDENT}-{state}"),
         proposal: Proposal {
@@ -403,7 +403,7 @@ pub fn approval(text: &str, state: ApprovalState) -> Approval {
     }
 }
 
-pub fn record(text: &str, ended: bool) -> Record {
+pub(crate) fn record(text: &str, ended: bool) -> Record {
     let at = ago(120);
     let detection = Detection {
         unit: unit("web.service"),
@@ -550,7 +550,7 @@ pub fn record(text: &str, ended: bool) -> Record {
     }
 }
 
-pub fn statistics(text: &str) -> Vec<StrategyStatistics> {
+pub(crate) fn statistics(text: &str) -> Vec<StrategyStatistics> {
     [
         ("service-restart", 14, 13),
         ("disk-relief", 3, 2),
@@ -574,7 +574,7 @@ pub fn statistics(text: &str) -> Vec<StrategyStatistics> {
     .into()
 }
 
-pub fn dispatch(text: &str, state: DispatchState) -> Dispatch {
+pub(crate) fn dispatch(text: &str, state: DispatchState) -> Dispatch {
     Dispatch {
         channel: prunella_core::ChannelName::new("mail").unwrap(),
         state,
@@ -601,7 +601,7 @@ pub fn dispatch(text: &str, state: DispatchState) -> Dispatch {
     }
 }
 
-pub fn plugins(text: &str) -> Vec<PluginStatus> {
+pub(crate) fn plugins(text: &str) -> Vec<PluginStatus> {
     ["service-restart", "disk-relief", "ours"]
         .map(|name| PluginStatus {
             name: if name == "ours" {
@@ -630,7 +630,7 @@ pub fn plugins(text: &str) -> Vec<PluginStatus> {
         .into()
 }
 
-pub fn audit(text: &str) -> Vec<AuditEntry> {
+pub(crate) fn audit(text: &str) -> Vec<AuditEntry> {
     [Via::Root, Via::Key, Via::Session]
         .map(|via| AuditEntry {
             seq: 7,

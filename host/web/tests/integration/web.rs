@@ -14,17 +14,17 @@ use prunella_web::{App, Peer, daemon::Daemon, routes::routes};
 
 use crate::daemon::SESSION;
 
-pub struct Web(Router);
+pub(crate) struct Web(Router);
 
 /// An answer, whole.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
@@ -32,7 +32,7 @@ impl Answer {
 }
 
 impl Web {
-    pub fn new(socket: &Path, secure: bool) -> Self {
+    pub(crate) fn new(socket: &Path, secure: bool) -> Self {
         let app = App {
             daemon: Arc::new(Daemon::new(socket.to_owned())),
             secure,
@@ -40,7 +40,7 @@ impl Web {
         Self(routes(app).layer(Extension(Peer(Some([192, 0, 2, 7].into())))))
     }
 
-    pub async fn ask(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
         let service = TowerToHyperService::new(self.0.clone());
         let (head, body) = service.call(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
@@ -52,13 +52,13 @@ impl Web {
     }
 
     /// A page, as whoever is logged in sees it.
-    pub async fn page(&self, address: &str) -> Answer {
+    pub(crate) async fn page(&self, address: &str) -> Answer {
         let request = Request::get(address).header(COOKIE, format!("prunella={SESSION}"));
         self.ask(request.body(Body::empty()).unwrap()).await
     }
 
     /// A form, sent by whoever is logged in, from a page of this site or another.
-    pub async fn form(&self, address: &str, site: &str, fields: &str) -> Answer {
+    pub(crate) async fn form(&self, address: &str, site: &str, fields: &str) -> Answer {
         let request = Request::builder()
             .method(Method::POST)
             .uri(address)

@@ -162,7 +162,7 @@ fn events_are_resumed_after_what_was_seen_last() {
     let first = [
         "/opt/test/ask",
         "--lines",
-        "3",
+        "4",
         "GET",
         "/api/v1/events",
         &viewer,
