@@ -59,7 +59,7 @@ pub(crate) struct WebEnableArgs {
     long_about = "Stop the web pages and the API for the network.\n\n\
         Removes prunella-web.service. web.toml stays, and so does the group prunella-web.",
     after_help = "\
-Example:
+Examples:
   sudo prunella web disable"
 )]
 pub(crate) struct WebDisableArgs {
