@@ -16,6 +16,15 @@ use crate::{
 /// Packages whose tests boot machines, and the test targets that do.
 const MACHINE_TESTS: [(&str, &str); 2] = [("prunella-machine", "machine"), ("prunella-e2e", "e2e")];
 
+/// Package, name and linking of what the tests run in machines.
+const MACHINE_PROGRAMS: [(&str, &str, Linking); 5] = [
+    ("prunella", "prunella", Linking::Dynamic),
+    ("prunella", "prunella", Linking::Static),
+    ("prunella-machine", "victim", Linking::Dynamic),
+    ("prunella-machine", "victim", Linking::Static),
+    ("prunella-web", "prunella-web", Linking::Dynamic),
+];
+
 /// Number of machines for each core: a machine waits most of its time.
 const MACHINES_PER_CORE: usize = 2;
 /// Maximum number of machines at the same time: more only makes each of them slower.
@@ -67,12 +76,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         take(real.args(["--", "--ignored", "a_real_"]))?;
 
         // The tests would build these themselves, where nobody sees cargo's progress.
-        for linking in [Linking::Dynamic, Linking::Static] {
-            for (package, name) in [("prunella", "prunella"), ("prunella-machine", "victim")] {
-                eprintln!("\n==> building {name} to run in machines ({linking:?})");
-                let path = program(package, name, Profile::Dev, linking)?;
-                eprintln!("    {}", path.display());
-            }
+        for (package, name, linking) in MACHINE_PROGRAMS {
+            eprintln!("\n==> building {name} to run in machines ({linking:?})");
+            let path = program(package, name, Profile::Dev, linking)?;
+            eprintln!("    {}", path.display());
         }
         let cores = thread::available_parallelism().map_or(2, usize::from);
         let at_once = (cores * MACHINES_PER_CORE).min(MAX_MACHINES).to_string();

@@ -58,6 +58,12 @@ impl Buckets {
             .map_or(Ok(()), |full_at| self.left((*full_at).max(now), now))
     }
 
+    /// Whether one was taken out for this name, as far as that is remembered.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        spent.contains_key(name)
+    }
+
     fn left(&self, full_at: Instant, now: Instant) -> Result<(), Duration> {
         let owed = full_at.saturating_duration_since(now) + self.every;
         let allowed = self.every * self.burst;

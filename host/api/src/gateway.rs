@@ -215,7 +215,10 @@ async fn known(
         return Ok((Caller::Nobody, None));
     };
     let is_key = matches!(shown, Shown::Key(_));
-    if is_key {
+    if let Shown::Key(key) = shown
+        // Wrong ones from the same place, behind one proxy say, lock nobody out who was right.
+        && !shared.paces.known.knows(&secret::hash(key))
+    {
         shared.paces.may_try(peer)?;
     }
     let gate = Arc::clone(&shared.door.gate);
