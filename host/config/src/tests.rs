@@ -1050,7 +1050,7 @@ fn a_port_that_two_services_declare_is_warned_of_unless_their_addresses_differ()
 )]
 #[case::cleanup_preset(
     "[[cleanup]]\nname = \"a\"\npreset = \"atp\"",
-    "did you mean `apt`? Valid are: apt, pip, npm, coredumps, tmp, journal"
+    "did you mean `apt`? Valid are: apt, pip, npm, container-images, coredumps, tmp, journal"
 )]
 #[case::cleanup_preset_with_patterns(
     "[[cleanup]]\nname = \"a\"\npreset = \"apt\"\npatterns = [\"*\"]",
