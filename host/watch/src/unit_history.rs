@@ -130,11 +130,19 @@ impl UnitHistory {
             exit_code: status.exit_code,
             signal: status.signal.clone(),
         };
-        self.state(
+        let was_down = matches!(self.state, ActiveState::Inactive | ActiveState::Failed);
+        let sign = self.state(
             status.active_state,
             &status.sub_state,
             status.inactive_enter_monotonic,
-        )
+        );
+        // Its start may have been missed as well, and who waits for it is told that it is up.
+        let came_up = was_down && status.active_state == ActiveState::Active && self.job.is_none();
+        if sign.is_none() && came_up {
+            self.down = false;
+            return Some(Sign::Recovered);
+        }
+        sign
     }
 
     /// What a PropertiesChanged said.

@@ -121,7 +121,7 @@ pub(super) fn standby(
     let (stem, kind) = unit.as_str().rsplit_once('.')?;
     let standby = STANDBYS
         .iter()
-        .filter_map(|end| UnitName::new(&format!("{stem}{end}.{kind}")).ok())
+        .filter_map(|end| UnitName::new(format!("{stem}{end}.{kind}")).ok())
         .find(is_there)?;
     Some(Finding::new(
         ProposedRemedy::new(

@@ -345,7 +345,7 @@ const STORAGE: &str = "[storage]\ndriver = \"vfs\"\nrunroot = \"/run/containers/
 
 /// It needs 256 KiB where the images lie.
 const NEEDS_ROOM_BESIDE_IMAGES: &str = "[Service]
-ExecStart=/bin/sh -c 'head -c 262144 /dev/zero > /var/lib/containers/scratch && rm /var/lib/containers/scratch && exec sleep infinity'
+ExecStart=/bin/sh -c 'head -c 262144 /dev/zero > /var/lib/containers/scratch || { rm /var/lib/containers/scratch; exit 1; }; rm /var/lib/containers/scratch; exec sleep infinity'
 ";
 
 #[test]
