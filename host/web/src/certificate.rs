@@ -1,7 +1,7 @@
 //! The certificate, read again when its files change.
 //!
 //! Whoever renews it replaces the files and needs to tell nobody: with a new connection, and
-//! at most once in [`EVERY`], the files are looked at. A pair that cannot be used (half
+//! at most once in five seconds, the files are looked at. A pair that cannot be used (half
 //! written, or not of one another) is told of in the journal, and the one before stays.
 
 use std::{
