@@ -22,7 +22,7 @@ use crate::{
     events::StillKnown,
     idempotency::{self, Begun},
     rights::{Caller, Known, Need, may, need, unauthorized},
-    routes::{Account, Shared, extract::body_of},
+    routes::{Account, Limits, Shared, extract::body_of},
     secret,
 };
 
@@ -194,8 +194,16 @@ pub(crate) async fn identify(
             }
             next.run(request).await
         }
-        Err(refusal) => refusal.into_response(),
+        Err(refusal) => refused(request, shared.limits, refusal).await,
     }
+}
+
+/// Refuses a request that has arrived: a connection that is closed while somebody still sends
+/// may take the answer with it.
+async fn refused(request: Request, limits: Limits, refusal: Refusal) -> Response {
+    // Whatever it was, it is refused.
+    drop(body_of(request.into_body(), limits).await);
+    refusal.into_response()
 }
 
 /// Tells whether who asked is still known later on.
@@ -340,7 +348,7 @@ pub(crate) async fn judge(
     let Some(via) = caller.via().filter(|_| is_recorded) else {
         return match verdict {
             Ok(()) => next.run(request).await,
-            Err(refusal) => refusal.into_response(),
+            Err(refusal) => refused(request, shared.limits, refusal).await,
         };
     };
     let account = request.extensions().get::<Account>();
@@ -363,7 +371,7 @@ pub(crate) async fn judge(
             Ok(response) => response,
             Err(refusal) => refusal.into_response(),
         },
-        Err(refusal) => refusal.into_response(),
+        Err(refusal) => refused(request, shared.limits, refusal).await,
     };
     entry.status = response.status().as_u16();
     if shared.paces.is_worth_writing(&caller, entry.status) {
