@@ -23,6 +23,10 @@ use crate::cgroup::Cgroups;
 /// service which does nothing has not changed itself.
 const ALL_EVERY: u32 = 6;
 
+/// Limits are read with each sample of a service that uses so much of one, in parts of a
+/// thousand: there they decide about its health, and there somebody raises them.
+const NEAR_LIMIT: u64 = 700;
+
 /// What was measured of a service at one time.
 #[derive(Debug, Default)]
 pub struct UnitSample {
@@ -45,6 +49,8 @@ pub struct UnitSampler {
     /// Of the run that was seen last.
     folder: Option<Folder>,
     limits: Limits,
+    /// Whether it was near one of them.
+    is_near_limit: bool,
     /// Samples until all is read again.
     until_all: u32,
     before: Option<Counters>,
@@ -152,9 +158,11 @@ impl UnitSampler {
         if reads_all {
             self.until_all = ALL_EVERY;
             folder.forget_missing();
+            self.processes.forget_limits();
+        }
+        if reads_all || self.is_near_limit {
             let of_slice = tools.limits_of_slice_of(groups, path, now);
             self.limits = Limits::read(tools, &mut folder).lowest(of_slice);
-            self.processes.forget_limits();
         }
         self.until_all -= 1;
         if counters.cpu_us.is_none() {
@@ -190,6 +198,7 @@ impl UnitSampler {
         {
             add.push(count(Metric::Restarts, more.into()));
         }
+        self.is_near_limit = add.iter().any(is_near_limit);
         self.folder = Some(folder);
         self.before = Some(counters);
         true
@@ -408,6 +417,12 @@ impl UnitSampler {
         });
         std::iter::once(Reading::new(Metric::Tasks, tasks)).chain(share)
     }
+}
+
+fn is_near_limit(reading: &Reading) -> bool {
+    use Metric::{CpuPermille, MemoryPermille, TasksPermille};
+    matches!(reading.metric, CpuPermille | MemoryPermille | TasksPermille)
+        && reading.value >= NEAR_LIMIT
 }
 
 /// What of a service its control group counts.
