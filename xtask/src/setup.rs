@@ -49,6 +49,7 @@ impl Need {
             Self::Tests => &[
                 ("openssl", "openssl"),
                 ("minisign", "minisign"),
+                ("curl", "curl"),
                 ("python3", "python3"),
             ],
             Self::Languages => &[
