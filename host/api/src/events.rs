@@ -58,7 +58,7 @@ const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 pub struct News(Arc<Notify>);
 
 impl News {
-    /// Never waits.
+    /// Has the streams look for events now. Returns at once.
     pub fn tell(&self) {
         self.0.notify_one();
     }
@@ -285,7 +285,7 @@ async fn is_over(stopped: &mut watch::Receiver<Option<Duration>>) {
     drop(stopped.wait_for(Option::is_some).await);
 }
 
-/// One stream.
+/// A stream of events, from its reader's place in their order.
 struct Follower {
     hub: Arc<Hub>,
     receiver: broadcast::Receiver<Told>,

@@ -14,10 +14,14 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use prunella_core::{Timestamp, access::AuditEntry, text::one_line};
+use prunella_core::{
+    Timestamp,
+    access::{AuditEntry, Via},
+    text::one_line,
+};
 
 use crate::{
-    CSRF_HEADER, PEER_HEADER, Refusal, RefusalKind, SESSION_HEADER,
+    Answer, CSRF_HEADER, Gate, PEER_HEADER, Refusal, RefusalKind, SESSION_HEADER,
     buckets::Buckets,
     events::StillKnown,
     idempotency::{self, Begun},
@@ -115,10 +119,11 @@ fn too_many(why: &str, wait: Duration) -> Refusal {
     Refusal::new(RefusalKind::TooMany, why).retry_after(seconds.max(1))
 }
 
-/// What is shown to be known by.
-enum Shown<'a> {
-    Key(&'a str),
-    Session(&'a str),
+/// What is shown to be known by: a key's secret, or a session's.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    via: Via,
+    secret: &'a str,
 }
 
 /// The key or session that a request shows, if it shows one.
@@ -144,8 +149,14 @@ fn shown(headers: &HeaderMap) -> Result<Option<Shown<'_>>, Refusal> {
     };
     match (get("x-api-key")?, bearer, get(SESSION_HEADER)?) {
         (None, None, None) => Ok(None),
-        (Some(key), None, None) | (None, Some(key), None) => Ok(Some(Shown::Key(key))),
-        (None, None, Some(session)) => Ok(Some(Shown::Session(session))),
+        (Some(secret), None, None) | (None, Some(secret), None) => Ok(Some(Shown {
+            via: Via::Key,
+            secret,
+        })),
+        (None, None, Some(secret)) => Ok(Some(Shown {
+            via: Via::Session,
+            secret,
+        })),
         _ => Err(bad("a request shows one key, or one session")),
     }
 }
@@ -222,52 +233,19 @@ async fn known(
         taken.map_err(|wait| too_many("too many requests came from here", wait))?;
         return Ok((Caller::Nobody, None));
     };
-    let is_key = matches!(shown, Shown::Key(_));
-    if let Shown::Key(key) = shown
-        // Wrong ones from the same place, behind one proxy say, lock nobody out who was right.
-        && !shared.paces.known.knows(&secret::hash(key))
-    {
+    let Shown { via, secret } = shown;
+    let hash = secret::hash(secret);
+    // Wrong keys from the same place, behind one proxy say, lock nobody out who was right.
+    if via == Via::Key && !shared.paces.known.knows(&hash) {
         shared.paces.may_try(peer)?;
     }
-    let gate = Arc::clone(&shared.door.gate);
-    let found = match shown {
-        Shown::Key(key) => {
-            let hash = secret::hash(key);
-            let (look, again) = (Arc::clone(&gate), hash.clone());
-            let found = shared.blocking(move || gate.key(&hash)).await?;
-            found.map(|key| {
-                let known = Known {
-                    name: key.name.to_string(),
-                    role: key.role,
-                    unit: key.unit,
-                    via: prunella_core::access::Via::Key,
-                    hash: again.clone(),
-                };
-                let still: StillKnown =
-                    Arc::new(move || look.key(&again).is_ok_and(|key| key.is_some()));
-                (known, still)
-            })
-        }
-        Shown::Session(session) => {
-            let hash = secret::hash(session);
-            let (look, again) = (Arc::clone(&gate), hash.clone());
-            let found = shared.blocking(move || gate.session(&hash)).await?;
-            found.map(|info| {
-                let known = Known {
-                    name: info.name,
-                    role: info.role,
-                    unit: None,
-                    via: prunella_core::access::Via::Session,
-                    hash: again.clone(),
-                };
-                let still: StillKnown =
-                    Arc::new(move || look.session(&again).is_ok_and(|one| one.is_some()));
-                (known, still)
-            })
-        }
+    let find = {
+        let gate = Arc::clone(&shared.door.gate);
+        move || holder(&*gate, via, &hash)
     };
-    let Some((known, still)) = found else {
-        if is_key {
+    let found = shared.blocking(find.clone()).await?;
+    let Some(known) = found else {
+        if via == Via::Key {
             shared.paces.wrong(peer, "a key");
             return Err(unauthorized(
                 "this key is not known: it is wrong, was revoked, or its time is over",
@@ -285,17 +263,36 @@ async fn known(
         let taken = shared.paces.orders.take(&known.hash, now);
         taken.map_err(|wait| too_many("too many orders came with this key", wait))?;
     }
-    if let Shown::Session(session) = shown
-        && !is_reading(method)
-        && !has_csrf_token(headers, session)
-    {
+    if via == Via::Session && !is_reading(method) && !has_csrf_token(headers, secret) {
         return Err(Refusal::new(
             RefusalKind::NotAllowed,
             "the CSRF token of the session is missing, or wrong",
         )
         .help("load the page again, and send its token in `X-CSRF-Token`"));
     }
+    let still: StillKnown = Arc::new(move || find().is_ok_and(|found| found.is_some()));
     Ok((Caller::Known(known), Some(still)))
+}
+
+/// Whoever holds the key, or the session, with this hash; nobody where it is good for nothing.
+fn holder(gate: &dyn Gate, via: Via, hash: &str) -> Answer<Option<Known>> {
+    let known = |name, role, unit| Known {
+        name,
+        role,
+        unit,
+        via,
+        hash: hash.to_owned(),
+    };
+    Ok(match via {
+        Via::Key => gate
+            .key(hash)?
+            .map(|key| known(key.name.to_string(), key.role, key.unit)),
+        Via::Session => gate
+            .session(hash)?
+            .map(|session| known(session.name, session.role, None)),
+        // Root comes to another socket.
+        Via::Root => None,
+    })
 }
 
 /// A token that is compared byte by byte tells nothing by the time that takes: it is a hash

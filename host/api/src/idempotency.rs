@@ -21,7 +21,7 @@ use futures_util::StreamExt as _;
 
 use crate::{Refusal, RefusalKind};
 
-/// The header.
+/// Has the name that the caller gave an order, so that it is carried out once.
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Says that an answer is that of before.

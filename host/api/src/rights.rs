@@ -60,7 +60,7 @@ impl Caller {
 /// What an address asks of whoever comes to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// Nothing.
+    /// Nothing: no key, and no session.
     Anyone,
     /// To have come by a session.
     Session,

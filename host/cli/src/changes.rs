@@ -1,5 +1,9 @@
 //! What a command changes on the host, said as it is done.
 
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
+
 use crate::{
     output::{self, GOOD, QUIET},
     systemctl,
@@ -31,6 +35,14 @@ impl Changes {
         Ok(output::print(&format!(
             "{GOOD}{would}{what:<9}{GOOD:#}  {which}\n"
         ))?)
+    }
+
+    /// Removes a file, and says so.
+    pub(crate) fn remove_file(&mut self, path: &Path) -> anyhow::Result<()> {
+        if !self.dry_run {
+            fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+        self.changed("removed", &path.display().to_string())
     }
 
     pub(crate) fn kept(&self, what: &str, which: &str) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use prunella_api::Reloaded;
 use prunella_config::Config;
+use prunella_core::text::counted;
 use prunella_daemon::{
     configuration::lost_services,
     host_check,
@@ -15,7 +16,7 @@ use prunella_report::Renderer;
 
 use crate::{
     exit::Exit,
-    output::{self, BAD, FAIR, GOOD, QUIET, counted},
+    output::{self, BAD, FAIR, GOOD, QUIET},
     paths::Paths,
     query::Prunella,
 };

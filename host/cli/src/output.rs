@@ -22,12 +22,6 @@ pub(crate) const PLAIN: Style = Style::new();
 /// Narrower than this nothing useful fits.
 const NARROWEST: usize = 40;
 
-/// `1 warning`, or `3 warnings`.
-pub(crate) fn counted(count: usize, what: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{s}")
-}
-
 /// Applies `--color`; without it, NO_COLOR, CLICOLOR and the terminal decide.
 pub(crate) fn choose(color: Color) {
     match color {

@@ -205,7 +205,7 @@ fn unit_files(changes: &mut Changes, args: &UninstallArgs) -> anyhow::Result<()>
                     ),
                 );
             }
-            Found::Edited | Found::Ours | Found::Same => remove_file(changes, &path)?,
+            Found::Edited | Found::Ours | Found::Same => changes.remove_file(&path)?,
         }
     }
     web_service::remove_drop_in(changes, &args.place.unit_dir)?;
@@ -253,7 +253,7 @@ fn folder(
             }
             changes.changed("removed", &inside.display().to_string())?;
         } else {
-            remove_file(changes, &inside)?;
+            changes.remove_file(&inside)?;
         }
     }
     if others.is_empty() {
@@ -263,13 +263,6 @@ fn folder(
         changes.changed("removed", &path.display().to_string())?;
     }
     Ok(())
-}
-
-fn remove_file(changes: &mut Changes, path: &Path) -> anyhow::Result<()> {
-    if !changes.is_dry_run() {
-        fs::remove_file(path).with_context(|| format!("cannot remove {}", path.display()))?;
-    }
-    changes.changed("removed", &path.display().to_string())
 }
 
 fn and(paths: &[&PathBuf]) -> String {

@@ -137,10 +137,7 @@ pub(crate) fn disable(args: &WebDisableArgs) -> anyhow::Result<Exit> {
     stop(&mut changes)?;
     let path = args.place.unit_dir.join(UNIT);
     if files::look(&path, "")? != Found::Nothing {
-        if !args.dry_run {
-            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-        }
-        changes.changed("removed", &path.display().to_string())?;
+        changes.remove_file(&path)?;
     }
     remove_drop_in(&mut changes, &args.place.unit_dir)?;
     if changes.count() > 0 && systemctl::booted() {
@@ -183,12 +180,11 @@ pub(crate) fn remove_drop_in(changes: &mut Changes, unit_dir: &Path) -> anyhow::
     if !path.exists() {
         return Ok(false);
     }
+    changes.remove_file(&path)?;
     if !changes.is_dry_run() {
-        fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
         // Somebody else's drop-ins stay.
         let _ = fs::remove_dir(unit_dir.join("prunella.service.d"));
     }
-    changes.changed("removed", &path.display().to_string())?;
     Ok(true)
 }
 

@@ -278,28 +278,20 @@ pub(super) fn key(
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use rstest::rstest;
 
     use super::*;
-    use crate::{Config, Loaded};
-
-    fn load(text: &str) -> Loaded {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("prunella.toml"), text).unwrap();
-        Config::load(folder.path())
-    }
+    use crate::tests::load_main;
 
     #[test]
     fn without_the_section_there_is_no_model() {
-        assert_eq!(load("").config.unwrap().analysis, None);
+        assert_eq!(load_main("").config.unwrap().analysis, None);
     }
 
     #[test]
     fn the_least_there_has_to_be() {
         let loaded =
-            load("[analysis]\nurl = \"https://api.groq.com/openai/v1/\"\nmodel = \"llama\"\n");
+            load_main("[analysis]\nurl = \"https://api.groq.com/openai/v1/\"\nmodel = \"llama\"\n");
         let model = loaded.config.unwrap().analysis.unwrap();
         assert_eq!(
             model,
@@ -322,7 +314,7 @@ mod tests {
 
     #[test]
     fn everything_set() {
-        let loaded = load(
+        let loaded = load_main(
             r#"
             [analysis]
             protocol = "ollama"
@@ -362,7 +354,7 @@ mod tests {
     #[case("http://10.0.0.5:8000/v1", false)]
     #[case("https://10.0.0.5:8000/v1", true)]
     fn nothing_leaves_the_host_unencrypted(#[case] url: &str, #[case] valid: bool) {
-        let loaded = load(&format!("[analysis]\nmodel = \"m\"\nurl = \"{url}\"\n"));
+        let loaded = load_main(&format!("[analysis]\nmodel = \"m\"\nurl = \"{url}\"\n"));
         assert_eq!(loaded.config.is_some(), valid, "{:?}", loaded.diagnostics);
     }
 
@@ -470,7 +462,7 @@ mod tests {
         #[case] message: &str,
         #[case] help: &str,
     ) {
-        let loaded = load(&format!("[analysis]\n{text}\n"));
+        let loaded = load_main(&format!("[analysis]\n{text}\n"));
         assert!(loaded.config.is_none());
         let shown: Vec<String> = loaded.errors().map(ToString::to_string).collect();
         let [shown] = shown.as_slice() else {

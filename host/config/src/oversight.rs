@@ -95,28 +95,23 @@ fn acts(reader: &mut Reader<'_>, section: Section<'_>, key: &str) -> BTreeSet<Ac
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use rstest::rstest;
 
     use super::*;
-    use crate::{Config, Loaded};
-
-    fn load(text: &str) -> Loaded {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("prunella.toml"), text).unwrap();
-        Config::load(folder.path())
-    }
+    use crate::tests::load_main;
 
     #[test]
     fn nobody_is_asked_unless_it_says_so() {
-        assert_eq!(load("").config.unwrap().oversight, Oversight::default());
+        assert_eq!(
+            load_main("").config.unwrap().oversight,
+            Oversight::default()
+        );
         assert!(!Oversight::default().asks(Act::Terminate, true));
     }
 
     #[test]
     fn everything_set() {
-        let loaded = load(
+        let loaded = load_main(
             "[analysis]\nurl = \"https://api.example.org/v1\"\nmodel = \"m\"\n\
              [oversight]\nask = [\"unit-control.stop\", \"file-repair\"]\n\
              ask-when-critical = [\"unit-control.restart\"]\n\
@@ -138,7 +133,7 @@ mod tests {
     #[case::nobody_to_ask("model = \"veto\"", "there is no model to be asked")]
     #[case::a_typing_error("aks = []", "`aks`")]
     fn mistakes(#[case] line: &str, #[case] says: &str) {
-        let loaded = load(&format!("[oversight]\n{line}\n"));
+        let loaded = load_main(&format!("[oversight]\n{line}\n"));
         assert!(loaded.config.is_none());
         let errors: Vec<String> = loaded.errors().map(ToString::to_string).collect();
         assert_eq!(errors.len(), 1, "{errors:?}");

@@ -78,22 +78,14 @@ pub(super) fn read(reader: &mut Reader<'_>, top: Section<'_>) -> Option<Traces> 
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use rstest::rstest;
 
     use super::*;
-    use crate::{Config, Loaded};
-
-    fn load(text: &str) -> Loaded {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("prunella.toml"), text).unwrap();
-        Config::load(folder.path())
-    }
+    use crate::tests::load_main;
 
     #[test]
     fn without_the_section_nothing_is_sent() {
-        assert_eq!(load("").config.unwrap().traces, None);
+        assert_eq!(load_main("").config.unwrap().traces, None);
     }
 
     #[test]
@@ -101,7 +93,7 @@ mod tests {
         let text = "[telemetry]\ntraces-url = \"http://collector.example:4318/v1/traces\"\n\
                     allow-http = true\ntoken-credential = \"otel\"\nca-file = \"/etc/ca.pem\"\n\
                     timeout = \"3s\"\n";
-        let traces = load(text).config.unwrap().traces.unwrap();
+        let traces = load_main(text).config.unwrap().traces.unwrap();
         assert_eq!(
             traces.url.as_str(),
             "http://collector.example:4318/v1/traces"
@@ -125,7 +117,7 @@ mod tests {
     )]
     #[case::a_token_in_the_open("traces-url = \"https://c.example/\"\ntoken = \"x\"", "token")]
     fn mistakes(#[case] lines: &str, #[case] said: &str) {
-        let loaded = load(&format!("[telemetry]\n{lines}\n"));
+        let loaded = load_main(&format!("[telemetry]\n{lines}\n"));
         assert!(loaded.config.is_none());
         let told: String = loaded.diagnostics.iter().map(ToString::to_string).collect();
         assert!(told.contains(said), "{told}");

@@ -33,6 +33,11 @@ pub(crate) fn load(files: &[(&str, &str)]) -> Loaded {
     Config::load(folder(files).path())
 }
 
+/// Of a folder that has the main file alone.
+pub(crate) fn load_main(text: &str) -> Loaded {
+    load(&[("prunella.toml", text)])
+}
+
 pub(crate) fn shown(loaded: &Loaded) -> String {
     let shown: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
     shown.join("\n\n")

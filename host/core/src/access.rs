@@ -11,7 +11,7 @@ use crate::{Timestamp, UnitName};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Reads everything.
+    /// Reads everything, and orders nothing.
     Viewer,
     /// Reads, and orders what heals, pauses, decides and undoes.
     Operator,

@@ -80,7 +80,7 @@ pub struct PauseEvent {
 /// A part of what has happened.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Events {
-    /// Oldest first.
+    /// What happened, the oldest first.
     pub events: Vec<Event>,
     /// The latest event that was looked at: the next part comes after it.
     pub upto: u64,

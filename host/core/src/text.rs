@@ -65,6 +65,12 @@ pub fn capital(text: &str) -> String {
     })
 }
 
+/// So many of something whose plural ends in an `s`: `1 warning`, or `3 warnings`.
+pub fn counted(count: usize, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}
+
 /// Characters that reorder, join or hide others: bidirectional controls, zero
 /// width characters, line separators (Unicode TR 36, section 3).
 pub fn is_deceptive(c: char) -> bool {
@@ -92,6 +98,14 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(
+            (counted(1, "thing"), counted(0, "thing")),
+            ("1 thing".into(), "0 things".into())
+        );
+    }
 
     #[rstest]
     #[case("it ended", "It ended")]

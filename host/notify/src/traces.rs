@@ -52,7 +52,7 @@ pub struct TraceSettings {
     pub hostname: String,
 }
 
-/// Sends traces.
+/// Sends a trace of each incident that is over, on a thread of its own.
 pub struct TraceSender {
     shared: Arc<Shared>,
 }

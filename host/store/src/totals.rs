@@ -90,7 +90,7 @@ impl Total {
     }
 }
 
-/// One number.
+/// How often something has happened, to one subject and under one label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TotalCount {
     pub total: Total,

@@ -1,7 +1,5 @@
 //! Times, lengths and counts as the pages show them.
 
-use std::time::Duration;
-
 use jiff::tz::TimeZone;
 use prunella_core::Timestamp;
 use prunella_report::{Moment, ReportContext};
@@ -58,19 +56,6 @@ fn format(at: Timestamp, how: &str) -> String {
         .unwrap_or_default()
 }
 
-/// `1 service`, `3 services`.
-pub fn count(number: usize, thing: &str) -> String {
-    match number {
-        1 => format!("1 {thing}"),
-        _ => format!("{number} {thing}s"),
-    }
-}
-
-/// A length of time as people say it: `2 min 5 s`.
-pub fn length(length: Duration) -> String {
-    prunella_report::length(length)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,13 +67,5 @@ mod tests {
         assert_eq!(when.machine, "1970-01-01T00:00:00Z");
         // Nobody's clock: it is shown as nothing rather than as a lie.
         assert_eq!(clock(Timestamp::MAX), "");
-    }
-
-    #[test]
-    fn one_is_no_plural() {
-        assert_eq!(
-            (count(1, "thing"), count(0, "thing")),
-            ("1 thing".into(), "0 things".into())
-        );
     }
 }

@@ -19,7 +19,7 @@ pub(super) enum Answer {
     Whether,
     /// An object that has a description of its own.
     Any,
-    /// Nothing.
+    /// An empty body, with status 204.
     Nothing,
     /// Text of one of these types.
     Texts(&'static [&'static str]),

@@ -53,7 +53,7 @@ struct Fixed {
     asked: Mutex<Sender<String>>,
     /// A healing ends when something comes through here.
     go_on: Mutex<Receiver<()>>,
-    /// What happened.
+    /// The events that a stream is told.
     events: Mutex<Vec<Event>>,
     /// Orders that were written down.
     orders: Mutex<Vec<AuditEntry>>,

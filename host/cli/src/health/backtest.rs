@@ -4,7 +4,12 @@ use std::fmt::Write as _;
 
 use anyhow::Context as _;
 use prunella_api::ApiError;
-use prunella_core::{Timestamp, health::Episode, summary::Summary, text::capital};
+use prunella_core::{
+    Timestamp,
+    health::Episode,
+    summary::Summary,
+    text::{self, capital},
+};
 use prunella_daemon::{
     backtest::{BacktestReport, RecordedSpan, WouldBe, backtest},
     configuration::load_config,
@@ -223,7 +228,7 @@ fn coarse_note(recorded: &RecordedSpan, now: Timestamp) -> String {
 fn counted(count: usize, what: &str) -> String {
     match count {
         0 => format!("no {what}"),
-        count => output::counted(count, what),
+        count => text::counted(count, what),
     }
 }
 

@@ -1,22 +1,16 @@
 //! Channels are read from whole files, and every message is compared as it is
 //! shown.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use rstest::rstest;
 
 use super::*;
-use crate::{Config, Loaded};
+use crate::tests::load_main;
 use prunella_core::secret::SecretSource;
 
-fn load(text: &str) -> Loaded {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("prunella.toml"), text).unwrap();
-    Config::load(folder.path())
-}
-
 fn shown(text: &str) -> String {
-    let shown: Vec<String> = load(text)
+    let shown: Vec<String> = load_main(text)
         .diagnostics
         .iter()
         .map(ToString::to_string)
@@ -25,7 +19,7 @@ fn shown(text: &str) -> String {
 }
 
 fn channel(text: &str) -> ChannelSettings {
-    let loaded = load(text);
+    let loaded = load_main(text);
     let shown: Vec<String> = loaded.errors().map(ToString::to_string).collect();
     assert!(shown.is_empty(), "{}", shown.join("\n"));
     let mut channels = loaded.config.unwrap().channels;
@@ -284,7 +278,7 @@ fn mistakes(#[case] text: &str, #[case] first: &str, #[case] help: &str) {
     assert!(shown.ends_with(help), "{shown}");
     assert!(shown.contains("prunella.toml:"), "{shown}");
     assert_eq!(
-        load(text).config.is_none(),
+        load_main(text).config.is_none(),
         first.starts_with("error"),
         "{shown}"
     );
@@ -344,7 +338,7 @@ fn inline_secrets(#[case] text: &str) {
         format!("[channel.c]\n{text}\n"),
         format!("channel.c = {{ {} }}\n", text.replace('\n', ", ")),
     ] {
-        let loaded = load(&text);
+        let loaded = load_main(&text);
         assert!(loaded.config.is_none(), "{text}");
         let shown = shown(&text);
         assert!(!shown.contains("hunter2"), "{shown}");
@@ -384,7 +378,7 @@ fn the_documentation_s_examples_are_valid() {
     for example in chapter().split("```toml\n").skip(1) {
         let example = example.split("```").next().unwrap();
         let settings = channel(example);
-        assert_eq!(load(example).warnings().count(), 0, "{example}");
+        assert_eq!(load_main(example).warnings().count(), 0, "{example}");
         kinds.insert(settings.kind.as_str());
     }
     assert_eq!(kinds.len(), read::KINDS.len());
@@ -394,7 +388,7 @@ fn the_documentation_s_examples_are_valid() {
 fn so_are_the_template_s() {
     let (_, channels) = TEMPLATE.split_once("#[channel.mail]\n").unwrap();
     let text = format!("#[channel.mail]\n{channels}").replace('#', "");
-    let loaded = load(&text);
+    let loaded = load_main(&text);
     let shown: Vec<String> = loaded.diagnostics.iter().map(ToString::to_string).collect();
     assert!(shown.is_empty(), "{}", shown.join("\n"));
     assert_eq!(loaded.config.unwrap().channels.len(), read::KINDS.len());

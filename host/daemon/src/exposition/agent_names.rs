@@ -10,7 +10,7 @@ use prunella_store::Total;
 use super::{Figures, page::Page};
 use crate::health::LATENCY_BOUNDS;
 
-/// Writes them.
+/// Writes the figures under the names that other agents give them.
 pub(super) fn write(figures: &Figures, page: &mut Page<'_>) -> fmt::Result {
     page.gauge(
         "service_health_status",

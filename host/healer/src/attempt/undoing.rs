@@ -27,11 +27,10 @@ impl Attempt<'_> {
     /// Undoes what was done from this act on: it did not help. A circuit that was opened stays
     /// open, and the service that it isolates stays out of rotation.
     pub(super) fn undo_from(&self, first: u32) {
-        let is_isolated = self.open_circuit().is_some();
         self.undo_those(UndoReason::NoHelp, |applied| {
             applied.action >= first
                 && circuits::opened(applied).is_none()
-                && !(is_isolated && applied.is_of_traffic())
+                && !(applied.is_of_traffic() && self.open_circuit().is_some())
         });
     }
 

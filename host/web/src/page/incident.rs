@@ -9,7 +9,7 @@ use prunella_core::{
     text::capital,
     trail::{Record, Step},
 };
-use prunella_report::{Command, Explanation, Mark, Report, ReportContext};
+use prunella_report::{Command, Explanation, Mark, Report, ReportContext, length};
 
 use super::{DAY, Frame, Unit, Visitor, now, render};
 use crate::{
@@ -366,7 +366,7 @@ pub(crate) fn plan_lines(plan: &prunella_core::remedy::Plan) -> Vec<String> {
         shown.push(format!("Stops along with it: {}", units.join(", ")));
     }
     if let Some(lease) = plan.lease {
-        shown.push(format!("For {} at most", show::length(lease.lasts)));
+        shown.push(format!("For {} at most", length(lease.lasts)));
     }
     shown.push(match &plan.undo {
         Some(undo) => format!("{UNDO}{undo}"),

@@ -8,13 +8,11 @@ use prunella_core::{
     summary::{OutcomeFilter, Summary},
     text::capital,
 };
+use prunella_report::length;
 use serde::Deserialize;
 
 use super::{DAY, Frame, Unit, Visitor, now, render, trouble};
-use crate::{
-    daemon::part,
-    show::{self, When},
-};
+use crate::{daemon::part, show::When};
 
 /// Incidents on one page.
 const LIMIT: usize = 50;
@@ -139,9 +137,6 @@ pub(crate) fn row(summary: &Summary, now: Timestamp) -> Row {
         outcome,
         state,
         why: why.map(|why| capital(why)).or(by).unwrap_or_default(),
-        took: summary
-            .recovered_after
-            .map(show::length)
-            .unwrap_or_default(),
+        took: summary.recovered_after.map(length).unwrap_or_default(),
     }
 }

@@ -12,13 +12,15 @@ use prunella_core::{
     oversight::Approval,
     summary::Summary,
     text::capital,
+    text::counted,
 };
+use prunella_report::length;
 
 use super::{DAY, Frame, Unit, Visitor, now, render};
 use crate::{
     daemon::part,
     plot::{Beside, Plot},
-    show::{self, When},
+    show::When,
 };
 
 /// What of the host is plotted.
@@ -186,8 +188,8 @@ fn beneath(status: &StatusReport, unwell: usize) -> String {
         }
         (1, 0) => "The service in care is well.".to_owned(),
         (_, 0) => format!("All {all} services in care are well."),
-        (_, 1) => format!("One of {} is unwell.", show::count(all, "service")),
-        _ => format!("{unwell} of {} are unwell.", show::count(all, "service")),
+        (_, 1) => format!("One of {} is unwell.", counted(all, "service")),
+        _ => format!("{unwell} of {} are unwell.", counted(all, "service")),
     };
     let day = &status.day;
     let healed = match day.healed + day.recovered {
@@ -291,10 +293,7 @@ fn healing(summary: &Summary, now: Timestamp) -> Healed {
         when: When::new(summary.at, now),
         what: summary.cause.clone(),
         strategy: summary.strategy.clone().unwrap_or_default(),
-        took: summary
-            .recovered_after
-            .map(show::length)
-            .unwrap_or_default(),
+        took: summary.recovered_after.map(length).unwrap_or_default(),
         href: format!("/incidents/{}", part(summary.id.as_str())),
     }
 }
@@ -328,7 +327,7 @@ fn facts(status: &StatusReport) -> Vec<Fact> {
             share,
         });
     };
-    add("Up", show::length(Duration::from_secs(host.uptime_s)), None);
+    add("Up", length(Duration::from_secs(host.uptime_s)), None);
     if let Some(state) = &host.system_state {
         add("systemd", state.clone(), None);
     }
@@ -336,7 +335,7 @@ fn facts(status: &StatusReport) -> Vec<Fact> {
         let value = format!(
             "{:.2} on {}",
             load.one,
-            show::count(load.processors as usize, "processor")
+            counted(load.processors as usize, "processor")
         );
         add("Load", value, None);
     }

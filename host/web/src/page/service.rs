@@ -18,7 +18,9 @@ use prunella_core::{
     remedy::AppliedState,
     statistics::StrategyStatistics,
     text::capital,
+    text::counted,
 };
+use prunella_report::length;
 use serde::Deserialize;
 
 use super::{
@@ -29,7 +31,7 @@ use super::{
 use crate::{
     daemon::part,
     plot::{Beside, Plot, Stretch, states},
-    show::{self, When},
+    show::When,
 };
 
 /// Metrics that are plotted, the most telling first; of the rest, the latest values are shown.
@@ -283,7 +285,7 @@ fn make(frame: Frame, span: Span, now: Timestamp, known: &Known<'_>) -> Page {
                 let done = match well.get(strategy) {
                     Some(counts) => format!(
                         "tried {}, {} with proof",
-                        show::count(counts.tries as usize, "time"),
+                        counted(counts.tries as usize, "time"),
                         counts.proofs
                     ),
                     None => "not tried here yet".to_owned(),
@@ -305,7 +307,7 @@ fn covers(pauses: &[PauseStatus], detail: &ServiceDetail) -> bool {
 fn line_text(state: HealthState, changes: usize, span: Span) -> String {
     let changes = match changes {
         0 => "no change".to_owned(),
-        changes => show::count(changes, "change"),
+        changes => counted(changes, "change"),
     };
     format!(
         "{} now; {changes} within the last {}",
@@ -377,14 +379,14 @@ fn probe(probe: &ProbeStatus) -> Probe {
 
 fn budget(detail: &ServiceDetail, now: Timestamp) -> String {
     let budget = &detail.budget;
-    let window = show::length(Duration::from_millis(budget.window_ms));
+    let window = length(Duration::from_millis(budget.window_ms));
     let left = budget.healings.saturating_sub(budget.used);
     let next = budget
         .next_at
         .map(|at| format!("; the next {}", When::new(at, now).ago));
     format!(
         "{left} of {} left within {window}{}",
-        show::count(budget.healings as usize, "healing"),
+        counted(budget.healings as usize, "healing"),
         next.unwrap_or_default()
     )
 }

@@ -9,10 +9,11 @@ use prunella_core::{
     Timestamp,
     statistics::{Counts, StrategyStatistics},
     text::capital,
+    text::counted,
 };
 
 use super::{Frame, Unit, Visitor, now, render};
-use crate::show::{self, When};
+use crate::show::When;
 
 #[derive(Template)]
 #[template(path = "strategies.html")]
@@ -143,7 +144,7 @@ fn share(counts: Counts) -> Share {
     let (low, high) = counts.interval();
     let relapses = match counts.relapses {
         0 => String::new(),
-        relapses => format!(", {}", show::count(relapses as usize, "relapse")),
+        relapses => format!(", {}", counted(relapses as usize, "relapse")),
     };
     let at = match counts.tries {
         0 => 0.0,

@@ -14,7 +14,7 @@ use prunella_core::{
     Failure, Timestamp,
     capability::Answer,
     remedy::{Amount, AmountOf, Cleanup, Plan, Receipt},
-    text::one_line,
+    text::{counted, one_line},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -34,6 +34,9 @@ const ANSWER: Duration = Duration::from_secs(20);
 const LONGEST: u64 = 16 << 20;
 /// More than an engine sends.
 const HEADERS: usize = 64;
+
+/// What is counted.
+const UNTAGGED_IMAGE: &str = "untagged image";
 
 /// As people see an image's id.
 const SHORT: usize = 12;
@@ -176,13 +179,6 @@ fn sum(images: &[(usize, Image)]) -> Amount {
     of_bytes(bytes.fold(0, u64::saturating_add))
 }
 
-fn counted(count: usize) -> String {
-    match count {
-        1 => "1 untagged image".to_owned(),
-        count => format!("{count} untagged images"),
-    }
-}
-
 impl Prospect {
     fn plan(&self, name: &str) -> Plan {
         let mut largest: Vec<&Image> = self.images.iter().map(|(_, image)| image).collect();
@@ -194,7 +190,10 @@ impl Prospect {
             .collect();
         Plan {
             amount: Some(sum(&self.images)),
-            ..Plan::to(format!("delete {} of `{name}`", counted(self.images.len())))
+            ..Plan::to(format!(
+                "delete {} of `{name}`",
+                counted(self.images.len(), UNTAGGED_IMAGE)
+            ))
         }
         .details(format!("the largest: {}", named.join(", ")))
     }
@@ -221,7 +220,10 @@ impl Prospect {
                 format!("no image of `{name}` could be deleted: {why}"),
             ));
         }
-        let mut summary = format!("deleted {} of `{name}`", counted(gone.len()));
+        let mut summary = format!(
+            "deleted {} of `{name}`",
+            counted(gone.len(), UNTAGGED_IMAGE)
+        );
         if gone.len() < self.images.len() {
             summary = format!("{summary}; {} stayed", self.images.len() - gone.len());
         }
