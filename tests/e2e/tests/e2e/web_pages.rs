@@ -107,6 +107,19 @@ fn a_killed_service_is_seen_failing_and_healed() {
     assert!(service.contains("healed"), "{service}");
     let found = page(&scene, "/incidents?unit=web&days=7&outcome=healed");
     assert!(found.contains(&incident.id), "{found}");
+    // What monitoring reads goes through as well, with a key and not without.
+    let key = ["key", "add", "prometheus", "--role", "viewer", "--json"];
+    let key: serde_json::Value = serde_json::from_str(&scene.prunella_ok(&key)).unwrap();
+    let key = format!("Authorization: Bearer {}", key["key"].as_str().unwrap());
+    let metrics = format!("{SITE}/metrics");
+    let scrape = ["/usr/bin/curl", "-sS", "-w", "\n%{http_code}", &metrics];
+    let refused = scene.run_ok(&scrape).unwrap();
+    assert!(refused.ends_with("\n401"), "{refused}");
+    let told = scene
+        .run_ok(&[&scrape[..], &["-H", &key]].concat())
+        .unwrap();
+    assert!(told.ends_with("\n200"), "{told}");
+    assert!(told.contains("prunella_service_health{"), "{told}");
 
     // It has no rights, and the rest of the host can be as it is.
     let security = [
